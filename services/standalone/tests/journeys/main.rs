@@ -1,0 +1,109 @@
+//! The journeys: what people do with Portico, run against every shape of it.
+//!
+//! With `E2E_URL=http://…` (and `E2E_ADMIN_EMAIL`, `E2E_ADMIN_PASSWORD`) the same journeys run against
+//! a system that is already up, and the other tests of this file stand back.
+
+mod accounts;
+mod client;
+mod crash;
+mod grpc;
+mod outage;
+mod process;
+mod refusals;
+mod restart;
+mod sign_in;
+mod world;
+
+use std::pin::Pin;
+
+use world::World;
+
+type Journey = for<'w> fn(&'w World) -> Pin<Box<dyn Future<Output = ()> + Send + 'w>>;
+
+macro_rules! journeys {
+    ($($module:ident :: $name:ident,)*) => {
+        const JOURNEYS: &[(&str, Journey)] = &[
+            $((stringify!($name), |world| Box::pin($module::$name(world))),)*
+        ];
+    };
+}
+
+journeys! {
+    accounts::a_person_registers_signs_in_and_changes_her_account,
+    accounts::an_administrator_lists_and_a_plain_user_is_refused,
+    accounts::an_administrator_creates_an_account_once,
+    accounts::a_suspended_account_is_out_until_it_is_reactivated,
+    accounts::the_last_administrator_stays,
+    accounts::a_deleted_account_is_gone_and_its_address_stays_taken,
+    sign_in::a_used_refresh_token_ends_its_family,
+    sign_in::logout_is_immediate,
+    sign_in::sessions_are_listed_and_ended,
+    sign_in::a_scope_can_be_narrowed,
+    sign_in::registration_and_sign_in_do_not_tell_who_exists,
+    sign_in::the_key_set_is_public_and_cacheable,
+    refusals::a_malformed_body_is_refused,
+    refusals::a_field_that_breaks_its_rule_is_named,
+    refusals::an_unknown_id_is_not_found,
+    refusals::what_http_forbids_is_refused,
+    refusals::a_token_that_is_not_ours_is_refused,
+    refusals::what_is_internal_is_not_routed,
+    refusals::health_and_readiness_answer,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_standalone_passes_on_sqlite() {
+    if world::running().is_none() {
+        run(World::standalone(&[]).await).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_standalone_passes_on_postgres_and_redis() {
+    let servers = (portico_testing::postgres(), portico_testing::redis());
+    if let (None, (Some(postgres), Some(redis))) = (world::running(), servers) {
+        let settings = [
+            ("USER__DATABASE_URL", postgres.database()),
+            ("AUTH__DATABASE_URL", postgres.database()),
+            ("CACHE__REDIS_URL", redis.url()),
+        ];
+        run(World::standalone(&settings).await).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_processes_pass_on_postgres_and_redis() {
+    if world::running().is_none()
+        && let Some(world) = World::three_processes().await
+    {
+        run(world).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_system_passes() {
+    if let Some(world) = world::running() {
+        run(world).await;
+    }
+}
+
+/// Runs every journey at once, since a real system is not used by one person at a time either.
+async fn run(world: World) {
+    let world = std::sync::Arc::new(world);
+    let started: Vec<_> = JOURNEYS
+        .iter()
+        .map(|&(name, journey)| {
+            let world = world.clone();
+            (name, tokio::task::spawn(async move { journey(&world).await }))
+        })
+        .collect();
+    let mut failed = Vec::new();
+    for (name, journey) in started {
+        if journey.await.is_err() {
+            failed.push(name);
+        }
+    }
+    assert!(failed.is_empty(), "{} of {} journeys failed: {failed:?}", failed.len(), JOURNEYS.len());
+    if let Some(world) = std::sync::Arc::into_inner(world) {
+        world.stop().await;
+    }
+}

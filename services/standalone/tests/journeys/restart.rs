@@ -1,0 +1,90 @@
+//! The standalone as its user meets it: one command, a folder, and a second start.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::{
+    client::Client,
+    process::{Process, free_port},
+    world::{CHEAP, PASSWORD},
+};
+
+/// The standalone as a process on a data folder.
+pub struct Standalone {
+    pub process: Process,
+    pub client: Client,
+}
+
+impl Standalone {
+    pub async fn start(data: &Path) -> Self {
+        let (port, ops) = (free_port(), free_port());
+        let mut settings = vec![
+            ("GATEWAY__LISTEN".to_owned(), format!("127.0.0.1:{port}")),
+            ("OPS__LISTEN".to_owned(), format!("127.0.0.1:{ops}")),
+        ];
+        settings.extend(CHEAP.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let folder = data.display().to_string();
+        let log = data.with_extension(format!("{port}.log"));
+        let mut process = Process::start("portico", &["--data-dir", &folder], &settings, &log);
+        let url = format!("http://127.0.0.1:{port}");
+        process.ready(&url).await;
+        Self { process, client: Client::new(&url) }
+    }
+
+    /// What stands behind a label on a line of its own.
+    pub fn printed(&self, label: &str) -> Option<String> {
+        self.process
+            .output()
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(label).map(|rest| rest.trim().to_owned()))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_start_keeps_every_account_and_prints_no_password() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let data = folder.path().join("data");
+
+    let first = Standalone::start(&data).await;
+    let email = first.printed("email:").expect("the first start prints an address");
+    let password = first.printed("password:").expect("the first start prints a password");
+    first.client.login(&email, &password).await.tokens();
+    first.client.register("ada@example.org", PASSWORD).await.ok();
+    drop(first);
+
+    let second = Standalone::start(&data).await;
+    assert!(!second.process.output().contains(&password));
+    assert_eq!(second.printed("password:"), None);
+    second.client.login(&email, &password).await.tokens();
+    second.client.login("ada@example.org", PASSWORD).await.tokens();
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_data_folder_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = TempDir::new().expect("a temporary folder");
+    let data = folder.path().join("data");
+    let _system = Standalone::start(&data).await;
+    let mode = |path: &Path| path.metadata().expect("it is there").permissions().mode() & 0o077;
+    assert_eq!(mode(&data), 0);
+    assert_eq!(mode(&data.join("master.key")), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ended_session_stays_ended_after_a_restart() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let data = folder.path().join("data");
+    let first = Standalone::start(&data).await;
+    first.client.register("ada@example.org", PASSWORD).await.ok();
+    let tokens = first.client.login("ada@example.org", PASSWORD).await.tokens();
+    let logout = first.client.post("/api/v1/auth/logout", serde_json::json!({}));
+    logout.bearer(&tokens.access).send().await.ok();
+    drop(first);
+
+    let second = Standalone::start(&data).await;
+    let me = second.client.get("/api/v1/users/me").bearer(&tokens.access).send().await;
+    me.problem(401, "SESSION_REVOKED");
+}

@@ -1,0 +1,161 @@
+//! A running system under test, and the people in it.
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use portico::System;
+use portico_service::{Config, Shape};
+use tempfile::TempDir;
+use tokio::{
+    sync::OnceCell,
+    time::{Instant, sleep},
+};
+
+use crate::{
+    client::{Client, Tokens},
+    process::Fleet,
+};
+
+pub const PASSWORD: &str = "a perfectly fine passphrase";
+pub const ADMIN: (&str, &str) = ("root@example.org", "the first administrator's own");
+
+/// Cheap hashing: the journeys are about behaviour, and the cost has a test of its own.
+pub const CHEAP: [(&str, &str); 2] =
+    [("AUTH__ARGON2_MEMORY_KIB", "64"), ("AUTH__ARGON2_ITERATIONS", "1")];
+
+/// A running system.
+pub struct World {
+    client: Client,
+    admin: (String, String),
+    admin_tokens: OnceCell<Tokens>,
+    next: AtomicU32,
+    run: String,
+    home: Home,
+}
+
+enum Home {
+    InProcess { system: System, _data: TempDir },
+    Processes(Box<Fleet>),
+    Elsewhere,
+}
+
+/// Somebody with an account.
+pub struct Person {
+    pub id: String,
+    pub email: String,
+    pub tokens: Tokens,
+}
+
+/// The system that `E2E_URL` names, when it does.
+pub fn running() -> Option<World> {
+    #[expect(clippy::disallowed_methods, reason = "tests have no configuration of their own")]
+    let var = |name: &str| std::env::var(name).ok();
+    let url = var("E2E_URL")?;
+    let admin = var("E2E_ADMIN_EMAIL").zip(var("E2E_ADMIN_PASSWORD"));
+    let (email, password) = admin.expect("E2E_URL needs E2E_ADMIN_EMAIL and E2E_ADMIN_PASSWORD");
+    Some(World::new(&url, (&email, &password), Home::Elsewhere))
+}
+
+impl World {
+    /// The standalone in this process, on SQLite and memory unless the settings say otherwise.
+    pub async fn standalone(settings: &[(&str, String)]) -> Self {
+        let data = tempfile::tempdir().expect("a temporary folder");
+        let mut pairs = vec![
+            ("DATA_DIR".to_owned(), data.path().display().to_string()),
+            ("GATEWAY__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
+            ("OPS__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
+            ("AUTH__BOOTSTRAP_ADMIN_EMAIL".to_owned(), ADMIN.0.to_owned()),
+            ("AUTH__BOOTSTRAP_ADMIN_PASSWORD".to_owned(), ADMIN.1.to_owned()),
+        ];
+        pairs.extend(CHEAP.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        pairs.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        let config = Config::from_pairs(Shape::Standalone, pairs).expect("the settings are right");
+        let system = portico::start(config).await.expect("the standalone starts");
+        let url = system.url();
+        Self::new(&url, ADMIN, Home::InProcess { system, _data: data })
+    }
+
+    /// Gateway, user and auth as processes of their own; `None` without PostgreSQL or Redis.
+    pub async fn three_processes() -> Option<Self> {
+        let fleet = Fleet::start().await?;
+        let url = fleet.gateway_url();
+        Some(Self::new(&url, ADMIN, Home::Processes(Box::new(fleet))))
+    }
+
+    fn new(url: &str, admin: (&str, &str), home: Home) -> Self {
+        Self {
+            client: Client::new(url),
+            admin: (admin.0.to_owned(), admin.1.to_owned()),
+            admin_tokens: OnceCell::new(),
+            next: AtomicU32::new(0),
+            run: format!("{:x}", std::process::id() ^ now_nanos()),
+            home,
+        }
+    }
+
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// The processes of which the system is made, when it is made of processes.
+    pub fn fleet(&mut self) -> &mut Fleet {
+        match &mut self.home {
+            Home::Processes(fleet) => fleet,
+            _ => panic!("this world has no processes"),
+        }
+    }
+
+    /// A word that nothing else in this world bears.
+    pub fn unique(&self) -> String {
+        format!("{}-{}", self.run, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub fn fresh_email(&self) -> String {
+        format!("person-{}@example.org", self.unique())
+    }
+
+    pub fn admin_credentials(&self) -> (&str, &str) {
+        (&self.admin.0, &self.admin.1)
+    }
+
+    /// The administrator, signed in.
+    pub async fn admin(&self) -> &Tokens {
+        let sign_in = async || {
+            let (email, password) = self.admin_credentials();
+            self.client.login(email, password).await.tokens()
+        };
+        self.admin_tokens.get_or_init(sign_in).await
+    }
+
+    /// A new person, registered and signed in.
+    pub async fn person(&self) -> Person {
+        let email = self.fresh_email();
+        self.client.register(&email, PASSWORD).await.ok();
+        let tokens = self.client.login(&email, PASSWORD).await.tokens();
+        let me = self.client.get("/api/v1/users/me").bearer(&tokens.access).send().await.ok();
+        let id = me["id"].as_str().expect("an account has an id").to_owned();
+        Person { id, email, tokens }
+    }
+
+    /// Waits until something holds that is promised soon rather than at once.
+    pub async fn eventually(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !holds().await {
+            assert!(Instant::now() < deadline, "not within 10 seconds: {what}");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    pub async fn stop(self) {
+        if let Home::InProcess { system, .. } = self.home {
+            system.stop().await;
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "any bits make a name")]
+fn now_nanos() -> u32 {
+    std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_nanos() as u32)
+}
