@@ -1,0 +1,139 @@
+//! A gRPC service, wherever it runs.
+
+use std::{
+    error::Error,
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use portico_telemetry::grpc::ClientLayer;
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
+use tonic::{
+    Status,
+    body::Body,
+    transport::{ClientTlsConfig, Endpoint},
+};
+use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
+use tracing::Instrument;
+
+mod channel;
+
+/// What a call can fail with besides a gRPC status.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+type Request = http::Request<Body>;
+type Response = http::Response<Body>;
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(3);
+/// How often an idle connection is asked whether it lives, and how long the answer may take. Without
+/// it, a vanished peer holds calls until their deadline.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(5);
+
+/// A gRPC service: a channel over the network, or one in this process. Generated clients take it as
+/// their transport (`UserServiceClient::new(backend)`), and cannot tell which it is.
+#[derive(Clone)]
+pub struct Backend(BoxCloneSyncService<Request, Response, BoxError>);
+
+impl Backend {
+    /// A backend around any gRPC service of this process.
+    pub fn new<S>(service: S) -> Self
+    where
+        S: Service<Request, Response = Response> + Clone + Send + Sync + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send + 'static,
+    {
+        Self(BoxCloneSyncService::new(service.map_err(Into::into)))
+    }
+
+    /// A backend over the network (`http://…`, or `https://…` with the machine's certificate roots).
+    /// It connects with the first call, and again whenever the connection is lost; meanwhile calls
+    /// fail with `UNAVAILABLE`. Calls are measured and traced.
+    ///
+    /// Must be called within a tokio runtime, which drives the connection.
+    pub fn connect(url: &str) -> Result<Self, tonic::transport::Error> {
+        let mut endpoint = Endpoint::from_shared(url.to_owned())?
+            .connect_timeout(CONNECT)
+            .tcp_nodelay(true)
+            .tcp_keepalive(Some(Duration::from_secs(60)))
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE_ANSWER)
+            .keep_alive_while_idle(true);
+        if url.starts_with("https:") {
+            endpoint = endpoint.tls_config(ClientTlsConfig::new().with_enabled_roots())?;
+        }
+        let channel = channel::Honest::new(endpoint.connect_lazy());
+        Ok(Self::new(ClientLayer::new().layer(channel)))
+    }
+
+    /// The same service, with each call run on that runtime, however it is polled. For the in-process
+    /// shape, where the caller's thread is not the place for the work. A call that is dropped is
+    /// cancelled there. Calls are measured and traced as over the network.
+    #[must_use]
+    pub fn on(self, handle: Handle) -> Self {
+        Self::new(ClientLayer::new().layer(Elsewhere {
+            inner: self,
+            handle,
+        }))
+    }
+}
+
+impl Service<Request> for Backend {
+    type Response = Response;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        self.0.call(request)
+    }
+}
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Backend")
+    }
+}
+
+#[derive(Clone)]
+struct Elsewhere {
+    inner: Backend,
+    handle: Handle,
+}
+
+impl Service<Request> for Elsewhere {
+    type Response = Response;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        // Readiness is waited for over there.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let call = self.inner.clone().oneshot(request).in_current_span();
+        let running = AbortOnDropHandle::new(self.handle.spawn(call));
+        Box::pin(async move {
+            match running.await {
+                Ok(answer) => answer,
+                Err(error) if error.is_panic() => {
+                    tracing::error!("a call panicked");
+                    Err(Status::internal("a fault of the service").into())
+                }
+                Err(_) => Err(Status::unavailable("the service has stopped").into()),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! Rules for values that their types let through.
+
+use std::{fmt::Display, ops::RangeInclusive};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use super::{Config, Shape};
+use crate::Secret;
+
+const DAY: u64 = 24 * 60 * 60;
+const LONGEST: u64 = 3650 * DAY;
+
+/// Checks all that this shape uses. `origin` says where a key's value came from.
+pub(super) fn all(
+    config: &Config,
+    shape: Shape,
+    origin: impl Fn(&str) -> String,
+    faults: &mut Vec<String>,
+) {
+    let mut rules = Rules { origin, faults };
+    let all = shape == Shape::Standalone;
+    if all || shape == Shape::Gateway {
+        rules.gateway(config);
+    }
+    if all || shape == Shape::User {
+        rules.database("user.database_url", &config.user.database_url);
+        rules.range("user.pool_size", config.user.pool_size, 1..=1000);
+    }
+    if all || shape == Shape::Auth {
+        rules.auth(config, shape);
+    }
+    rules.url("user.url", &config.user.url);
+    rules.url("auth.url", &config.auth.url);
+    rules.url("auth.issuer", &config.auth.issuer);
+    rules.fails("auth.audience", config.auth.audience.is_empty(), "is empty; accepted: text");
+    if let Some(url) = &config.cache.redis_url {
+        let known = ["redis://", "rediss://"].iter().any(|scheme| url.expose().starts_with(scheme));
+        rules.fails("cache.redis_url", !known, "accepted: redis://… or rediss://…");
+    }
+}
+
+struct Rules<'a, O> {
+    origin: O,
+    faults: &'a mut Vec<String>,
+}
+
+impl<O: Fn(&str) -> String> Rules<'_, O> {
+    fn fails(&mut self, path: &str, fails: bool, fault: impl Display) {
+        if fails {
+            let origin = (self.origin)(path);
+            self.faults.push(format!("{origin}: `{path}`: {fault}"));
+        }
+    }
+
+    fn range<T: PartialOrd + Display + Copy>(
+        &mut self,
+        path: &str,
+        value: T,
+        range: RangeInclusive<T>,
+    ) {
+        let (least, most) = (range.start(), range.end());
+        let fault = format!("{value} is out of range; accepted: {least} to {most}");
+        self.fails(path, !range.contains(&value), fault);
+    }
+
+    fn url(&mut self, path: &str, url: &str) {
+        let good = url.parse::<http::Uri>().is_ok_and(|uri| {
+            matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
+        });
+        self.fails(path, !good, format!("{url:?} is no URL; accepted: http://… or https://…"));
+    }
+
+    fn database(&mut self, path: &str, url: &Secret) {
+        let known = ["sqlite:", "postgres://", "postgresql://"]
+            .iter()
+            .any(|scheme| url.expose().starts_with(scheme));
+        self.fails(path, !known, "accepted: sqlite://… or postgres://…");
+    }
+
+    fn gateway(&mut self, config: &Config) {
+        let gateway = &config.gateway;
+        self.range("gateway.workers", gateway.workers, 0..=1024);
+        self.range("gateway.body_limit_bytes", gateway.body_limit_bytes, 1..=1 << 30);
+        self.range("gateway.request_timeout_seconds", gateway.request_timeout_seconds, 1..=3600);
+        self.range("gateway.reflect_interval_seconds", gateway.reflect_interval_seconds, 1..=3600);
+        for (name, url) in &gateway.upstreams {
+            let path = "gateway.upstreams";
+            let plain = name.starts_with(|c: char| c.is_ascii_lowercase())
+                && name.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'));
+            let fault = format!("{name:?} is no name; accepted: a-z, 0-9 and -, a letter first");
+            self.fails(path, !plain, fault);
+            let taken = matches!(name.as_str(), "user" | "auth");
+            self.fails(path, taken, format!("`{name}` is the name of a service of Portico"));
+            let good = url.parse::<http::Uri>().is_ok_and(|uri| {
+                matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
+            });
+            let fault = format!("{name}: {url:?} is no URL; accepted: http://… or https://…");
+            self.fails(path, !good, fault);
+        }
+    }
+
+    fn auth(&mut self, config: &Config, shape: Shape) {
+        let auth = &config.auth;
+        self.database("auth.database_url", &auth.database_url);
+        self.range("auth.pool_size", auth.pool_size, 1..=1000);
+        self.range("auth.access_token_ttl_seconds", auth.access_token_ttl_seconds, 1..=DAY);
+        self.range("auth.refresh_token_ttl_seconds", auth.refresh_token_ttl_seconds, 1..=LONGEST);
+        self.range("auth.session_ttl_seconds", auth.session_ttl_seconds, 1..=LONGEST);
+        self.range("auth.refresh_grace_seconds", auth.refresh_grace_seconds, 0..=300);
+        self.range("auth.key_rotation_seconds", auth.key_rotation_seconds, 1..=LONGEST);
+        // The bounds of RFC 9106, section 3.1, as far as a machine can pay for them.
+        self.range("auth.argon2_parallelism", auth.argon2_parallelism, 1..=64);
+        self.range("auth.argon2_memory_kib", auth.argon2_memory_kib, 8 * auth.argon2_parallelism.min(64)..=4 << 20);
+        self.range("auth.argon2_iterations", auth.argon2_iterations, 1..=1000);
+        self.range("auth.hashing_threads", auth.hashing_threads, 0..=1024);
+        self.range("auth.hashing_queue", auth.hashing_queue, 1..=65536);
+        let half = auth.bootstrap_admin_email.is_some() != auth.bootstrap_admin_password.is_some();
+        self.fails(
+            "auth.bootstrap_admin_email",
+            half,
+            "the administrator's e-mail and password come together, or neither",
+        );
+        self.master_key(&auth.master_key, shape);
+    }
+
+    fn master_key(&mut self, key: &Secret, shape: Shape) {
+        let path = "auth.master_key";
+        if key.is_empty() {
+            let fault = "missing (AUTH__MASTER_KEY, AUTH__MASTER_KEY_FILE); accepted: base64 of 32 \
+                         random bytes, as `openssl rand -base64 32` prints them";
+            self.fails(path, shape == Shape::Auth, fault);
+            return;
+        }
+        let good = key.expose().split(',').all(|key| {
+            STANDARD.decode(key.trim()).is_ok_and(|bytes| bytes.len() == 32)
+        });
+        self.fails(path, !good, "accepted: base64 of 32 bytes, or several of them with commas between");
+    }
+}

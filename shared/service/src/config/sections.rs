@@ -1,0 +1,155 @@
+//! What can be configured. Defaults and units stand in `default.toml`.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+
+use portico_telemetry::LogFormat;
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use crate::Secret;
+
+/// Everything that can be configured, for every shape.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Config {
+    /// Where the standalone keeps its databases.
+    pub data_dir: PathBuf,
+    /// How logs look.
+    pub log: LogConfig,
+    /// The REST edge.
+    pub gateway: GatewayConfig,
+    /// The user service, and how others reach it.
+    pub user: UserConfig,
+    /// The auth service, and how others reach it.
+    pub auth: AuthConfig,
+    /// The port for probes and metrics.
+    pub ops: OpsConfig,
+    /// What processes share.
+    pub cache: CacheConfig,
+}
+
+/// How logs look. What is logged follows `RUST_LOG`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LogConfig {
+    /// `auto`, `json` or `pretty`.
+    pub format: LogFormat,
+}
+
+/// The REST edge.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GatewayConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Threads that serve; 0 means one per core.
+    pub workers: usize,
+    /// The largest request body.
+    pub body_limit_bytes: usize,
+    /// How long a request may take.
+    pub request_timeout_seconds: u64,
+    /// Further gRPC services to mount: name to URL.
+    #[serde(deserialize_with = "upstreams")]
+    pub upstreams: BTreeMap<String, String>,
+    /// How often the services' descriptors are looked at for changes.
+    pub reflect_interval_seconds: u64,
+}
+
+/// The user service, and how others reach it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UserConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Where others find it.
+    pub url: String,
+    /// Its database; `user.db` in the data folder by default.
+    pub database_url: Secret,
+    /// Connections that it keeps to its database at most.
+    pub pool_size: u32,
+}
+
+/// The auth service, and how others reach it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AuthConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Where others find it.
+    pub url: String,
+    /// Its database; `auth.db` in the data folder by default.
+    pub database_url: Secret,
+    /// Connections that it keeps to its database at most.
+    pub pool_size: u32,
+    /// What encrypts the signing keys at rest: a comma-separated list of base64 texts of 32 bytes
+    /// each. The first encrypts, all decrypt. Only the standalone may leave it empty.
+    pub master_key: Secret,
+    /// The `iss` of every token.
+    pub issuer: String,
+    /// The `aud` of every access token.
+    pub audience: String,
+    /// How long an access token is good for.
+    pub access_token_ttl_seconds: u64,
+    /// How long a refresh token is good for when it is not used.
+    pub refresh_token_ttl_seconds: u64,
+    /// How long a session lasts however often it is used.
+    pub session_ttl_seconds: u64,
+    /// How long a used refresh token still answers its successor.
+    pub refresh_grace_seconds: u64,
+    /// How often the signing key changes.
+    pub key_rotation_seconds: u64,
+    /// Memory of one password hash.
+    pub argon2_memory_kib: u32,
+    /// Passes of one password hash.
+    pub argon2_iterations: u32,
+    /// Lanes of one password hash.
+    pub argon2_parallelism: u32,
+    /// Threads that hash passwords; 0 means one per core.
+    pub hashing_threads: usize,
+    /// Password hashes that may wait for a thread.
+    pub hashing_queue: usize,
+    /// The address of the administrator to create when there is none.
+    #[serde(default)]
+    pub bootstrap_admin_email: Option<String>,
+    /// The password of that administrator.
+    #[serde(default)]
+    pub bootstrap_admin_password: Option<Secret>,
+}
+
+/// The port for probes and metrics.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OpsConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+}
+
+/// What processes share.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CacheConfig {
+    /// Redis; without it each process remembers on its own.
+    #[serde(default)]
+    pub redis_url: Option<Secret>,
+}
+
+/// Takes `name=url,name=url`, as a variable has it, or a table.
+fn upstreams<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        List(String),
+        Table(BTreeMap<String, String>),
+    }
+
+    let list = match Either::deserialize(deserializer)? {
+        Either::Table(table) => return Ok(table),
+        Either::List(list) => list,
+    };
+    let mut table = BTreeMap::new();
+    for item in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+        let Some((name, url)) = item.split_once('=') else {
+            return Err(de::Error::custom(format!("`{item}` has no `=`")));
+        };
+        let name = name.trim().to_owned();
+        if table.contains_key(&name) {
+            return Err(de::Error::custom(format!("`{name}` stands there twice")));
+        }
+        table.insert(name, url.trim().to_owned());
+    }
+    Ok(table)
+}

@@ -1,0 +1,171 @@
+//! Connections to a service's own database: SQLite on a laptop, PostgreSQL elsewhere.
+
+use std::{fs, io, path::Path, time::Duration};
+
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
+    DbErr, RuntimeErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    sqlx::{
+        ConnectOptions as _,
+        postgres::PgConnectOptions,
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    },
+};
+use sea_orm_migration::MigratorTrait;
+
+use crate::Secret;
+
+mod supervise;
+
+pub use supervise::supervise;
+
+/// How long a statement may run on PostgreSQL. No request waits longer, so nobody would read the
+/// answer.
+const STATEMENT: Duration = Duration::from_secs(30);
+/// How long a call waits for a free connection.
+const ACQUIRE: Duration = Duration::from_secs(5);
+/// How long a connection may have been idle before it is tried first. Trying each time would double
+/// the round trips.
+const IDLE: Duration = Duration::from_secs(30);
+/// How long a writer waits for another one on SQLite.
+const BUSY: Duration = Duration::from_secs(5);
+/// The advisory lock that one migration at a time holds on PostgreSQL: "portico" in ASCII.
+const MIGRATION_LOCK: i64 = 0x70_6f72_7469_636f;
+
+/// Opens a pool of at most `pool` connections. The URL is `sqlite://path` or `postgres://…`; it, and
+/// the password in it, appear in no error and no log.
+///
+/// SQLite: the file and its folder are created. A PostgreSQL that is away is no error here; the
+/// connections are made when they are needed.
+pub async fn connect(url: &Secret, pool: u32) -> Result<DatabaseConnection, DbErr> {
+    let text = url.expose();
+    let mut options = if text.starts_with("sqlite:") {
+        sqlite(text, pool)?
+    } else if text.starts_with("postgres:") || text.starts_with("postgresql:") {
+        postgres(text, pool)?
+    } else {
+        return Err(refused("the database URL is neither sqlite:// nor postgres://"));
+    };
+    // Statements are traced by sea-orm's spans, without their values.
+    options.sqlx_logging(false).acquire_timeout(ACQUIRE);
+    Database::connect(options).await
+}
+
+fn sqlite(url: &str, pool: u32) -> Result<ConnectOptions, DbErr> {
+    let parsed: SqliteConnectOptions = url
+        .parse()
+        .map_err(|_| refused("the SQLite URL cannot be parsed"))?;
+    let memory = url.contains(":memory:") || url.contains("mode=memory");
+    if !memory {
+        create_folder_of(parsed.get_filename())
+            .map_err(|error| refused(format!("cannot create the database's folder: {error}")))?;
+    }
+    // Pragmas stand in the connect options, so that every connection of the pool has them.
+    //
+    // FULL rather than NORMAL: under WAL both survive the death of the process, but only FULL writes
+    // through at each commit, and an acknowledged account must survive a power cut as well. It costs
+    // one fsync per commit, which one machine's sign-ins can pay.
+    let parsed = parsed
+        .create_if_missing(true)
+        .foreign_keys(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY)
+        .pragma("temp_store", "memory")
+        .disable_statement_logging();
+    let mut options = ConnectOptions::new("sqlite::memory:");
+    options
+        .map_sqlx_sqlite_opts(move |_| parsed.clone())
+        // A memory database lives as long as its one connection; a file's connections never go stale.
+        .max_connections(if memory { 1 } else { pool })
+        .min_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false);
+    Ok(options)
+}
+
+fn postgres(url: &str, pool: u32) -> Result<ConnectOptions, DbErr> {
+    let parsed: PgConnectOptions = url
+        .parse()
+        .map_err(|_| refused("the PostgreSQL URL cannot be parsed"))?;
+    let mut parsed = parsed
+        .options([("statement_timeout", STATEMENT.as_millis().to_string())])
+        .disable_statement_logging();
+    if parsed.get_application_name().is_none() {
+        parsed = parsed.application_name("portico");
+    }
+    // The real options, password included, are handed over in the closure: sea-orm writes the URL into
+    // its trace spans.
+    let mut options = ConnectOptions::new("postgres://options-follow");
+    options
+        .map_sqlx_postgres_opts(move |_| parsed.clone())
+        .max_connections(pool)
+        .test_before_acquire(false)
+        .test_before_acquire_if_idle_for(IDLE)
+        .connect_lazy(true);
+    Ok(options)
+}
+
+/// Creates the folder, readable by its owner alone: what lies in it are password hashes.
+fn create_folder_of(file: &Path) -> io::Result<()> {
+    let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+fn refused(why: impl Into<String>) -> DbErr {
+    DbErr::Conn(RuntimeErr::Internal(why.into()))
+}
+
+/// Begins a transaction that will write. On SQLite it takes the write lock at once and waits for it:
+/// one that starts by reading and writes later would fail when another has written in between.
+/// Dropping it rolls back.
+pub async fn begin_write(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    let immediate = (db.get_database_backend() == DbBackend::Sqlite)
+        .then_some(SqliteTransactionMode::Immediate);
+    db.begin_with_options(TransactionOptions {
+        sqlite_transaction_mode: immediate,
+        ..TransactionOptions::default()
+    })
+    .await
+}
+
+/// Applies all migrations that are not applied yet. Any number of processes may call it at once: on
+/// PostgreSQL they wait for each other, and either all of the migrations are applied or none.
+pub async fn migrate<M: MigratorTrait>(db: &DatabaseConnection) -> Result<(), DbErr> {
+    if db.get_database_backend() != DbBackend::Postgres {
+        return M::up(db, None).await;
+    }
+    let tx = db.begin().await?;
+    tx.execute_unprepared(&format!(
+        "SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"
+    ))
+    .await?;
+    M::up(&tx, None).await?;
+    tx.commit().await
+}
+
+/// Whether a migration is not applied yet. Only reads, and so needs no right to change the schema.
+pub async fn pending<M: MigratorTrait>(db: &DatabaseConnection) -> Result<bool, DbErr> {
+    M::get_pending_migrations_read_only(db)
+        .await
+        .map(|pending| !pending.is_empty())
+}
+
+/// The time cut to whole microseconds. SQLite would keep more and PostgreSQL would not.
+pub fn truncate(time: DateTime<Utc>) -> DateTime<Utc> {
+    time.duration_trunc(TimeDelta::microseconds(1)).unwrap_or(time)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! The client's side of a call.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    task::{Context, Poll},
+};
+
+use tonic::{Code, body::Body};
+use tower::{Layer, Service};
+use tracing::{Instrument, Span, field::Empty};
+
+use super::{
+    Answer, BoxError,
+    body::{Call, Measured},
+    code_in, code_of,
+    instruments::{Instruments, Side},
+    split,
+};
+use crate::propagation;
+
+/// The most methods that get labels of their own; further ones count as `unknown`.
+const LABELLED: usize = 2048;
+
+struct Methods {
+    known: RwLock<HashMap<Box<str>, Arc<Instruments>>>,
+    unknown: Arc<Instruments>,
+}
+
+impl Methods {
+    fn get(&self, path: &str) -> Option<Arc<Instruments>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(path).cloned()
+    }
+
+    /// The instruments for a path that was answered with that code. A method that the server does not
+    /// have gets no labels, since anybody can make such a path up.
+    fn learn(&self, path: &str, code: Option<Code>) -> Arc<Instruments> {
+        let Some((service, method)) = split(path) else {
+            return Arc::clone(&self.unknown);
+        };
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(instruments) = known.get(path) {
+            return Arc::clone(instruments);
+        }
+        if code == Some(Code::Unimplemented) || known.len() >= LABELLED {
+            return Arc::clone(&self.unknown);
+        }
+        let instruments = Instruments::new(Side::Client, service, method);
+        known.insert(path.into(), Arc::clone(&instruments));
+        instruments
+    }
+}
+
+/// Gives each call a client span, sends its trace context along (W3C Trace Context), and counts the
+/// call when its answer's last byte is read.
+#[derive(Clone)]
+pub struct ClientLayer(Arc<Methods>);
+
+impl ClientLayer {
+    /// A layer that learns the methods as they are called.
+    pub fn new() -> Self {
+        Self(Arc::new(Methods {
+            known: RwLock::default(),
+            unknown: Instruments::new(Side::Client, "unknown", "unknown"),
+        }))
+    }
+}
+
+impl Default for ClientLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S> Layer<S> for ClientLayer {
+    type Service = Client<S>;
+
+    fn layer(&self, inner: S) -> Client<S> {
+        Client {
+            inner,
+            methods: Arc::clone(&self.0),
+        }
+    }
+}
+
+/// What [`ClientLayer`] makes.
+#[derive(Clone)]
+pub struct Client<S> {
+    inner: S,
+    methods: Arc<Methods>,
+}
+
+impl<S> Service<http::Request<Body>> for Client<S>
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>>,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+{
+    type Response = http::Response<Body>;
+    type Error = BoxError;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, mut request: http::Request<Body>) -> Answer {
+        let span = span(request.uri().path());
+        propagation::inject(&span, request.headers_mut());
+        let instruments = self.methods.get(request.uri().path());
+        // The path is only needed again for a method that is new.
+        let new = instruments
+            .is_none()
+            .then(|| (request.uri().clone(), Arc::clone(&self.methods)));
+        let mut call = Call::new(span.clone(), instruments);
+        let answer = span.in_scope(|| self.inner.call(request)).instrument(span);
+        Box::pin(async move {
+            let answer = answer.await.map_err(Into::into);
+            let code = match &answer {
+                Ok(response) => code_in(response.headers()),
+                Err(error) => Some(code_of(&**error)),
+            };
+            if let Some((uri, methods)) = new {
+                call.measured_by(methods.learn(uri.path(), code));
+            }
+            match answer {
+                Ok(response) => Ok(Measured::response(response, call)),
+                Err(error) => {
+                    call.finish(code.unwrap_or(Code::Unknown));
+                    Err(error)
+                }
+            }
+        })
+    }
+}
+
+fn span(path: &str) -> Span {
+    let (service, method) = split(path).unwrap_or(("unknown", "unknown"));
+    tracing::info_span!(
+        "grpc_client",
+        otel.name = path.strip_prefix('/').unwrap_or(path),
+        otel.kind = "client",
+        otel.status_code = Empty,
+        rpc.system = "grpc",
+        rpc.service = service,
+        rpc.method = method,
+        rpc.grpc.status_code = Empty,
+    )
+}
