@@ -1,5 +1,6 @@
 //! The cache of several processes.
 
+mod fault;
 mod health;
 mod watch;
 
@@ -13,8 +14,10 @@ use deadpool_redis::{
 use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
 use tokio::time::timeout;
 
-use self::health::Health;
-use crate::{Cache, Error, Mark, Result};
+use self::{fault::Fault, health::Health};
+use crate::{Cache, Error, Mark};
+
+type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// How long any call may take, with getting a connection.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -24,6 +27,11 @@ const POOL_SIZE: usize = 16;
 const MAX_MILLIS: u64 = 100 * 365 * 24 * 3_600_000;
 /// Marks sent or read in one go.
 const BATCH: usize = 500;
+
+/// What `TIME` answers: seconds and microseconds.
+type Time = (u64, u64);
+/// What `ZSCAN` answers: where to go on, and members with their scores.
+type Page = (u64, Vec<(String, f64)>);
 
 /// Adds one mark and tells the watchers. Times are Redis's own, so that no two clocks have to agree,
 /// and the set as a whole goes when its last member does.
@@ -83,30 +91,15 @@ impl Redis {
         }
         let outcome = match timeout(PATIENCE, self.run_untimed(pipe)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(Error::Away),
+            Err(_) => Err(Fault::late()),
         };
         self.health.saw(operation, outcome.as_ref().err());
-        outcome
+        outcome.map_err(|fault| fault.error)
     }
 
-    async fn run_untimed<T: FromRedisValue>(&self, pipe: &Pipeline) -> Result<T> {
-        // Without timeouts of its own the pool can only fail because no connection can be made.
-        let mut connection = self.pool.get().await.map_err(|_| Error::Away)?;
-        pipe.query_async(&mut connection)
-            .await
-            .map_err(|error| failure(&error))
-    }
-}
-
-/// A lost connection and an unwilling server are one thing to callers, a refused command another.
-fn failure(error: &redis::RedisError) -> Error {
-    let unwilling = matches!(
-        error.code(),
-        Some("LOADING" | "MASTERDOWN" | "READONLY" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY")
-    );
-    match error.code() {
-        Some(code) if !unwilling => Error::Refused(code.to_owned()),
-        _ => Error::Away,
+    async fn run_untimed<T: FromRedisValue>(&self, pipe: &Pipeline) -> Result<T, Fault> {
+        let mut connection = self.pool.get().await?;
+        Ok(pipe.query_async(&mut connection).await?)
     }
 }
 
@@ -129,7 +122,9 @@ impl Redis {
 
 /// Redis takes whole milliseconds, at least one.
 fn millis(ttl: Duration) -> u64 {
-    u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).clamp(1, MAX_MILLIS)
+    u64::try_from(ttl.as_millis())
+        .unwrap_or(u64::MAX)
+        .clamp(1, MAX_MILLIS)
 }
 
 impl Cache for Redis {
@@ -205,7 +200,7 @@ impl Cache for Redis {
                 pipe.cmd("TIME");
                 let scan = pipe.cmd("ZSCAN").arg(&key).arg(cursor);
                 scan.arg("COUNT").arg(BATCH);
-                let ((seconds, micros), (next, page)): ((u64, u64), (u64, Vec<(String, f64)>)) =
+                let ((seconds, micros), (next, page)): (Time, Page) =
                     self.run("marked", &pipe).await?;
                 let now = Duration::from_secs(seconds) + Duration::from_micros(micros);
                 marks.extend(page.into_iter().filter_map(|(member, until)| {
@@ -226,7 +221,7 @@ impl Cache for Redis {
         async move {
             let watching = watch::open(&self.client, &self.channel(set)).await;
             self.health.saw("watch", watching.as_ref().err());
-            watching
+            watching.map_err(|fault| fault.error)
         }
         .boxed()
     }

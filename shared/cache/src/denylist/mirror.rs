@@ -35,7 +35,7 @@ struct Shard {
 struct Entry {
     until: Instant,
     /// Whether other processes are to know of it.
-    shared: bool,
+    for_others: bool,
 }
 
 impl Default for Shard {
@@ -63,20 +63,19 @@ impl Mirror {
         }
     }
 
-    /// Adds an entry, or makes one last longer.
-    pub(super) fn deny(&self, sid: &str, ttl: Duration, shared: bool) {
+    /// Adds an entry, or makes one last longer. One for others is to be known to all processes.
+    pub(super) fn deny(&self, sid: &str, ttl: Duration, for_others: bool) {
         let now = Instant::now();
         let until = deadline(now, ttl);
-        let mut shard = self.shard(sid).write().unwrap_or_else(PoisonError::into_inner);
-        match shard.entries.get_mut(sid) {
-            Some(entry) => {
-                entry.until = entry.until.max(until);
-                entry.shared |= shared;
-            }
-            None => {
-                shard.entries.insert(sid.into(), Entry { until, shared });
-            }
-        }
+        let lock = self.shard(sid);
+        let mut shard = lock.write().unwrap_or_else(PoisonError::into_inner);
+        let absent = Entry {
+            until,
+            for_others: false,
+        };
+        let entry = shard.entries.entry(sid.into()).or_insert(absent);
+        entry.until = entry.until.max(until);
+        entry.for_others |= for_others;
         if shard.entries.len() > shard.tidy_at {
             shard.tidy(now);
         }
@@ -88,7 +87,10 @@ impl Mirror {
         if !self.used.load(Ordering::Acquire) {
             return false;
         }
-        let shard = self.shard(sid).read().unwrap_or_else(PoisonError::into_inner);
+        let shard = self
+            .shard(sid)
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         let entry = shard.entries.get(sid);
         entry.is_some_and(|entry| entry.until > Instant::now())
     }
@@ -103,7 +105,7 @@ impl Mirror {
         let mut missing = Vec::new();
         for shard in &self.shards {
             let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
-            for (sid, entry) in shard.entries.iter().filter(|(_, entry)| entry.shared) {
+            for (sid, entry) in shard.entries.iter().filter(|(_, entry)| entry.for_others) {
                 let remaining = entry.until.saturating_duration_since(now);
                 let stands_there = known.get(sid.as_ref()).copied().unwrap_or_default();
                 if remaining > stands_there + slack {
@@ -127,7 +129,10 @@ impl Mirror {
     }
 
     fn shard(&self, sid: &str) -> &RwLock<Shard> {
-        #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash will do")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "any bits of a hash will do"
+        )]
         let index = self.hasher.hash_one(sid) as usize % SHARDS;
         &self.shards[index]
     }

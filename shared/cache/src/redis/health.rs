@@ -1,18 +1,16 @@
 //! Whether Redis is there: asks seldom while it is away, and says so once at either end.
 
-use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
-    time::Duration,
-};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use metrics::{counter, gauge};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::fault::Fault;
 use crate::Error;
 
-/// How often a call is let through to look whether Redis is back.
-const PROBE_EVERY: Duration = Duration::from_millis(250);
+/// How often a call is let through to look whether Redis is back, in milliseconds.
+const PROBE_EVERY_MILLIS: u64 = 250;
 
 pub(super) struct Health {
     start: Instant,
@@ -37,31 +35,36 @@ impl Health {
             return true;
         }
         let (now, due) = (self.now(), self.next_try.load(Ordering::Relaxed));
-        let then = now + PROBE_EVERY.as_millis() as u64;
+        let then = now + PROBE_EVERY_MILLIS;
         let order = Ordering::Relaxed;
-        now >= due && self.next_try.compare_exchange(due, then, order, order).is_ok()
+        now >= due
+            && self
+                .next_try
+                .compare_exchange(due, then, order, order)
+                .is_ok()
     }
 
     /// Takes note of how a call ended. A refused command is an answer, so Redis is there.
-    pub(super) fn saw(&self, operation: &'static str, error: Option<&Error>) {
-        if let Some(error) = error {
+    pub(super) fn saw(&self, operation: &'static str, fault: Option<&Fault>) {
+        if let Some(Fault { error, cause }) = fault {
             counter!("cache_errors_total", "operation" => operation).increment(1);
             if matches!(error, Error::Refused(_)) {
-                warn!(operation, %error, "redis refused a command");
+                warn!(operation, cause, "redis refused a command");
             }
         }
-        let away = matches!(error, Some(Error::Away));
+        let away = fault.is_some_and(|fault| fault.error == Error::Away);
         if away {
-            let then = self.now() + PROBE_EVERY.as_millis() as u64;
+            let then = self.now() + PROBE_EVERY_MILLIS;
             self.next_try.store(then, Ordering::Relaxed);
         }
-        if self.away.load(Ordering::Relaxed) == away || self.away.swap(away, Ordering::Relaxed) == away
+        if self.away.load(Ordering::Relaxed) == away
+            || self.away.swap(away, Ordering::Relaxed) == away
         {
             return;
         }
         gauge!("cache_fallback_active").set(if away { 1.0 } else { 0.0 });
-        if away {
-            warn!(operation, "redis is away, going on without it");
+        if let Some(Fault { cause, .. }) = fault.filter(|_| away) {
+            warn!(operation, cause, "redis is away, going on without it");
         } else {
             info!("redis is back");
         }

@@ -12,7 +12,8 @@ use futures_util::{
 };
 use tokio::time::{Instant, interval_at, timeout};
 
-use crate::{Error, Mark, Result};
+use super::fault::Fault;
+use crate::Mark;
 
 /// How long connecting and subscribing may take. Nobody waits for it.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(1);
@@ -22,18 +23,25 @@ const PING_EVERY: Duration = Duration::from_secs(5);
 const PING_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Subscribes on a connection of its own. The stream ends when that connection does.
-pub(super) async fn open(client: &Client, channel: &str) -> Result<BoxStream<'static, Mark>> {
+pub(super) async fn open(
+    client: &Client,
+    channel: &str,
+) -> Result<BoxStream<'static, Mark>, Fault> {
     let subscribing = async {
         let (mut sink, messages) = client.get_async_pubsub().await?.split();
         sink.subscribe(channel).await?;
-        Ok((sink, messages))
+        Ok::<_, Fault>((sink, messages))
     };
     let (sink, messages) = match timeout(CONNECT_PATIENCE, subscribing).await {
-        Ok(subscribed) => subscribed.map_err(|error| super::failure(&error))?,
-        Err(_) => return Err(Error::Away),
+        Ok(subscribed) => subscribed?,
+        Err(_) => return Err(Fault::late()),
     };
     let ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
-    let watching = Watching { sink, messages, ping };
+    let watching = Watching {
+        sink,
+        messages,
+        ping,
+    };
     Ok(stream::unfold(watching, Watching::next).boxed())
 }
 

@@ -1,0 +1,209 @@
+//! What every cache promises, asked of each make.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, future::join_all};
+use portico_cache::{Cache, Mark, connect};
+use tokio::time::{sleep, timeout};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// Every make that this machine has.
+async fn caches() -> Vec<Arc<dyn Cache>> {
+    let mut caches = vec![connect(None).await.unwrap()];
+    if let Some(redis) = portico_testing::redis() {
+        caches.push(connect(Some(&redis.database())).await.unwrap());
+    }
+    caches
+}
+
+fn mark(member: &str, remaining: Duration) -> Mark {
+    Mark {
+        member: member.to_owned(),
+        remaining,
+    }
+}
+
+async fn remaining(cache: &dyn Cache, set: &str, member: &str) -> Option<Duration> {
+    let marks = cache.marked(set).await.unwrap();
+    let of_member = marks.into_iter().filter(|mark| mark.member == member);
+    of_member.map(|mark| mark.remaining).next()
+}
+
+#[tokio::test]
+async fn a_value_is_there_until_its_time_is_over() {
+    for cache in caches().await {
+        let short = Duration::from_millis(150);
+        cache
+            .put("short", Bytes::from_static(b"a"), short)
+            .await
+            .unwrap();
+        cache
+            .put("long", Bytes::from_static(b"b"), MINUTE)
+            .await
+            .unwrap();
+        assert_eq!(cache.get("short").await.unwrap().unwrap(), "a");
+        sleep(Duration::from_millis(250)).await;
+        assert_eq!(cache.get("short").await.unwrap(), None);
+        assert_eq!(cache.get("long").await.unwrap().unwrap(), "b");
+        assert_eq!(cache.get("never").await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_value_is_any_bytes() {
+    for cache in caches().await {
+        let value = Bytes::from_static(b"\r\n\0\xff$-1\r\n");
+        cache
+            .put("odd {key}\r\n", value.clone(), MINUTE)
+            .await
+            .unwrap();
+        assert_eq!(cache.get("odd {key}\r\n").await.unwrap(), Some(value));
+        cache.put("empty", Bytes::new(), MINUTE).await.unwrap();
+        assert_eq!(cache.get("empty").await.unwrap(), Some(Bytes::new()));
+    }
+}
+
+#[tokio::test]
+async fn the_later_value_wins_and_removing_ends_it() {
+    for cache in caches().await {
+        cache
+            .put("k", Bytes::from_static(b"1"), MINUTE)
+            .await
+            .unwrap();
+        cache
+            .put("k", Bytes::from_static(b"2"), MINUTE)
+            .await
+            .unwrap();
+        assert_eq!(cache.get("k").await.unwrap().unwrap(), "2");
+        cache.remove("k").await.unwrap();
+        cache.remove("k").await.unwrap();
+        assert_eq!(cache.get("k").await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn of_many_who_put_if_absent_one_does() {
+    for cache in caches().await {
+        let puts = (0..32).map(|n| {
+            let cache = cache.clone();
+            async move {
+                let value = Bytes::from(n.to_string());
+                let ttl = Duration::from_millis(300);
+                (n, cache.put_if_absent("once", value, ttl).await.unwrap())
+            }
+        });
+        let winners: Vec<i32> = join_all(puts)
+            .await
+            .into_iter()
+            .filter_map(|(n, won)| won.then_some(n))
+            .collect();
+        let [winner] = winners.as_slice() else {
+            panic!("{winners:?} all put it");
+        };
+        let value = cache.get("once").await.unwrap().unwrap();
+        assert_eq!(value, winner.to_string());
+
+        sleep(Duration::from_millis(400)).await;
+        let again = cache
+            .put_if_absent("once", Bytes::new(), MINUTE)
+            .await
+            .unwrap();
+        assert!(again, "its time is over, so it is absent");
+    }
+}
+
+#[tokio::test]
+async fn the_longest_and_the_shortest_times_are_taken() {
+    for cache in caches().await {
+        cache
+            .put("long", Bytes::from_static(b"x"), Duration::MAX)
+            .await
+            .unwrap();
+        assert!(cache.get("long").await.unwrap().is_some());
+        cache
+            .put("none", Bytes::from_static(b"x"), Duration::ZERO)
+            .await
+            .unwrap();
+        sleep(Duration::from_millis(20)).await;
+        assert_eq!(cache.get("none").await.unwrap(), None);
+        cache
+            .mark("ages", &[mark("m", Duration::MAX)])
+            .await
+            .unwrap();
+        assert!(remaining(&*cache, "ages", "m").await.unwrap() > MINUTE);
+    }
+}
+
+#[tokio::test]
+async fn a_mark_stands_for_its_time() {
+    for cache in caches().await {
+        let marks = [
+            mark("short", Duration::from_millis(150)),
+            mark("long", MINUTE),
+        ];
+        cache.mark("s", &marks).await.unwrap();
+        let left = remaining(&*cache, "s", "long").await.unwrap();
+        assert!(left > Duration::from_secs(55) && left <= MINUTE, "{left:?}");
+        assert!(remaining(&*cache, "s", "short").await.is_some());
+        sleep(Duration::from_millis(250)).await;
+        assert_eq!(remaining(&*cache, "s", "short").await, None);
+        assert_eq!(remaining(&*cache, "another", "long").await, None);
+    }
+}
+
+#[tokio::test]
+async fn of_two_times_the_longer_stands() {
+    for cache in caches().await {
+        cache.mark("s", &[mark("m", MINUTE)]).await.unwrap();
+        cache
+            .mark("s", &[mark("m", Duration::from_millis(1))])
+            .await
+            .unwrap();
+        sleep(Duration::from_millis(20)).await;
+        assert!(remaining(&*cache, "s", "m").await.unwrap() > MINUTE / 2);
+        cache.mark("s", &[mark("m", 2 * MINUTE)]).await.unwrap();
+        assert!(remaining(&*cache, "s", "m").await.unwrap() > MINUTE);
+    }
+}
+
+#[tokio::test]
+async fn a_large_set_comes_back_whole() {
+    for cache in caches().await {
+        let marks: Vec<Mark> = (0..2500).map(|n| mark(&format!("m{n}"), MINUTE)).collect();
+        cache.mark("large", &marks).await.unwrap();
+        let mut found: Vec<String> = cache
+            .marked("large")
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|mark| mark.member)
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        assert_eq!(found.len(), marks.len());
+    }
+}
+
+#[tokio::test]
+async fn every_watcher_hears_of_each_mark_in_order() {
+    for cache in caches().await {
+        let mut first = cache.watch("w").await.unwrap();
+        let mut second = cache.watch("w").await.unwrap();
+        cache.mark("other", &[mark("x", MINUTE)]).await.unwrap();
+        cache
+            .mark("w", &[mark("a", MINUTE), mark("b with space", MINUTE)])
+            .await
+            .unwrap();
+        for watcher in [&mut first, &mut second] {
+            for expected in ["a", "b with space"] {
+                let heard = timeout(Duration::from_secs(2), watcher.next()).await;
+                let heard = heard.expect("a mark is told at once").unwrap();
+                assert_eq!(heard.member, expected);
+                assert_eq!(heard.remaining, MINUTE);
+            }
+        }
+    }
+}
