@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use sea_orm::{DatabaseConnection, DbBackend, DbErr};
-use sea_orm::ConnectionTrait;
 use sea_orm_migration::MigratorTrait;
 
 use super::{migrate, pending};
