@@ -1,1 +1,31 @@
+//! The auth service: credentials, sessions, tokens and the keys that sign them.
+//!
+//! It keeps its own small copy of each account, fed by the user service's event feed, so that sign-in
+//! works while that service is away. Nothing in its database is a usable secret: passwords are hashed,
+//! refresh tokens are hashes, private keys are encrypted under a key that only the operator has.
 
+mod bootstrap;
+mod core;
+mod domain;
+mod error;
+mod feed;
+mod grpc;
+mod keys;
+mod lease;
+mod login;
+mod logout;
+mod migration;
+mod passwords;
+mod refresh;
+mod register;
+mod repair;
+mod roles;
+mod server;
+mod sessions;
+mod storage;
+mod tokens;
+mod upkeep;
+mod users;
+
+pub use migration::Migrator;
+pub use server::{Auth, start};

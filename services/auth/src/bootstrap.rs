@@ -1,0 +1,83 @@
+//! The first administrator.
+
+use std::time::Duration;
+
+use crate::{
+    core::Core,
+    domain::Email,
+    error::Error,
+    register::{Outcome, Register, register},
+};
+
+/// The setting that remembers that the first administrator was made.
+const DONE: &str = "bootstrap_admin";
+
+const ROLES: [&str; 2] = ["admin", "user"];
+
+/// How long to wait for the feed to tell what the administrator's roles allow.
+const ROLES_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long to wait before asking a user service again that was away.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Whether the first administrator was made, ever. One statement.
+pub(crate) async fn is_done(core: &Core) -> Result<bool, Error> {
+    Ok(core.storage.setting(DONE).await?.is_some())
+}
+
+/// Makes the first administrator, once in the life of a database. Says whether it was made now.
+///
+/// It takes the way of every registration, under a note of its own: a stranger who registers the same
+/// address meanwhile gets neither its id nor its roles.
+pub(crate) async fn bootstrap(core: &Core, email: &str, password: &str) -> Result<bool, Error> {
+    if is_done(core).await? {
+        return Ok(false);
+    }
+    let ask = Register {
+        email: Email::new(email),
+        password: password.to_owned(),
+        display_name: String::new(),
+        roles: ROLES.map(str::to_owned).to_vec(),
+    };
+    match register(core, ask, Some(DONE)).await? {
+        Outcome::Created(id) => {
+            tracing::info!(user_id = %id, "made the first administrator");
+            await_roles(core).await?;
+            Ok(true)
+        }
+        Outcome::Taken => {
+            tracing::warn!("the first administrator's address belongs to an account already");
+            Ok(false)
+        }
+    }
+}
+
+/// As [`bootstrap`], and waits for a user service or a database that is away.
+pub(crate) async fn bootstrap_patiently(
+    core: &Core,
+    email: &str,
+    password: &str,
+) -> Result<bool, Error> {
+    loop {
+        match bootstrap(core, email, password).await {
+            Err(Error::UsersAway | Error::Overloaded(_) | Error::Storage(_) | Error::NoSigningKey) => {
+                tokio::time::sleep(AGAIN).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Whoever signs in at once should hold what an administrator holds.
+async fn await_roles(core: &Core) -> Result<(), Error> {
+    let roles = ROLES.map(str::to_owned);
+    let known = async {
+        while !core.roles.know(&roles) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    if tokio::time::timeout(ROLES_WITHIN, known).await.is_err() {
+        tracing::warn!("the user service has not told yet what an administrator may do");
+    }
+    Ok(())
+}

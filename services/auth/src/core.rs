@@ -1,0 +1,146 @@
+//! What every use case works with.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use portico_cache::Denylist;
+use portico_caller::LEEWAY_SECONDS;
+use portico_service::{Clock, config::AuthConfig};
+use uuid::Uuid;
+
+use crate::{
+    domain::{Random, Session, narrow},
+    error::Error,
+    keys::KeyRing,
+    passwords::{Hasher, Phc, Pool},
+    roles::Roles,
+    storage::{Account, Storage},
+    tokens::{AccessToken, Issuer, RefreshToken, Subject, Successors},
+    users::Users,
+};
+
+/// The parts of the service, put together once by [`start`](crate::start).
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) storage: Storage,
+    pub(crate) passwords: Passwords,
+    pub(crate) keys: KeyRing,
+    pub(crate) issuer: Issuer,
+    pub(crate) successors: Successors,
+    pub(crate) roles: Roles,
+    pub(crate) users: Users,
+    pub(crate) denylist: Revocations,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+}
+
+/// How passwords are hashed, and where.
+#[derive(Debug)]
+pub(crate) struct Passwords {
+    pub(crate) hasher: Hasher,
+    pub(crate) pool: Pool,
+    /// Stands in for the hash of an account that has none.
+    pub(crate) dummy: Phc,
+}
+
+/// How long things last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) access: TimeDelta,
+    pub(crate) idle: TimeDelta,
+    pub(crate) absolute: TimeDelta,
+    pub(crate) grace: TimeDelta,
+}
+
+impl Limits {
+    pub(crate) fn new(config: &AuthConfig) -> Self {
+        // A century is as good as for ever, and leaves room for sums.
+        let seconds = |n: u64| TimeDelta::seconds(i64::try_from(n.min(3_155_760_000)).unwrap_or(0));
+        Self {
+            access: seconds(config.access_token_ttl_seconds),
+            idle: seconds(config.refresh_token_ttl_seconds),
+            absolute: seconds(config.session_ttl_seconds),
+            grace: seconds(config.refresh_grace_seconds),
+        }
+    }
+
+    /// How long a token of an ended session might still be taken somewhere.
+    pub(crate) fn token_life(&self) -> TimeDelta {
+        self.access + TimeDelta::seconds(i64::try_from(LEEWAY_SECONDS).unwrap_or(60) + 5)
+    }
+}
+
+/// Makes the end of a session known to everybody who takes tokens.
+#[derive(Clone)]
+pub(crate) struct Revocations {
+    denylist: Denylist,
+    ttl: Duration,
+}
+
+impl Revocations {
+    pub(crate) fn new(denylist: Denylist, limits: &Limits) -> Self {
+        let ttl = limits.token_life().to_std().unwrap_or_default();
+        Self { denylist, ttl }
+    }
+
+    /// The session was ended just now.
+    pub(crate) async fn publish(&self, session: Uuid) {
+        self.denylist.deny(&session.to_string(), self.ttl).await;
+    }
+
+    /// The session was ended a while ago.
+    pub(crate) async fn publish_again(&self, session: Uuid, age: TimeDelta) {
+        let left = self.ttl.saturating_sub(age.to_std().unwrap_or_default());
+        if !left.is_zero() {
+            self.denylist.deny(&session.to_string(), left).await;
+        }
+    }
+}
+
+impl std::fmt::Debug for Revocations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Revocations")
+    }
+}
+
+/// What sign-in and refresh answer.
+pub(crate) struct Grant {
+    pub(crate) access: AccessToken,
+    pub(crate) refresh: RefreshToken,
+    pub(crate) session_id: Uuid,
+    pub(crate) scope: String,
+}
+
+impl Core {
+    /// The tokens for an open session, with what the account's roles allow now.
+    pub(crate) fn grant(
+        &self,
+        account: Account,
+        session: &Session,
+        refresh: RefreshToken,
+    ) -> Result<Grant, Error> {
+        let scopes = narrow(self.roles.scopes_of(&account.roles), &session.scope);
+        let scope = scopes.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+        let access = self.issuer.access(Subject {
+            user_id: account.id,
+            session_id: session.id,
+            session_end: session.absolute_expire_time,
+            scopes,
+            roles: account.roles,
+        })?;
+        Ok(Grant {
+            access,
+            refresh,
+            session_id: session.id,
+            scope,
+        })
+    }
+
+    /// Hashes a password when a thread is free.
+    pub(crate) async fn hash(&self, password: String) -> Result<Phc, Error> {
+        let (hasher, salt) = (self.passwords.hasher.clone(), self.random.bytes());
+        let hashing = self.passwords.pool.run(move || hasher.hash(&password, salt));
+        Ok(hashing.await?)
+    }
+}

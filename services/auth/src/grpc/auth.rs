@@ -1,0 +1,101 @@
+//! `portico.auth.v1.AuthService`.
+
+use std::sync::Arc;
+
+use portico_caller::Admission;
+use portico_proto::{
+    Validate,
+    auth::v1::{
+        LoginRequest, LogoutRequest, RefreshRequest, RegisterRequest, RegisterResponse,
+        TokenResponse, auth_service_server::AuthService,
+    },
+};
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use super::{account_id, with_ended};
+use crate::{
+    core::{Core, Grant},
+    domain::{Client, Email},
+    login::{self, Login},
+    logout, refresh,
+    register::{self, Register},
+};
+
+/// Registration and sign-in.
+pub(crate) struct AuthApi(pub(crate) Arc<Core>);
+
+#[tonic::async_trait]
+impl AuthService for AuthApi {
+    async fn register(
+        &self,
+        request: Request<RegisterRequest>,
+    ) -> Result<Response<RegisterResponse>, Status> {
+        Admission::of(&request)?;
+        let message = request.into_inner();
+        message.validate()?;
+        let ask = Register {
+            email: Email::new(&message.email),
+            password: message.password,
+            display_name: message.display_name,
+            roles: register::ROLES.map(str::to_owned).to_vec(),
+        };
+        // Whether the address was free is nobody's business.
+        let _outcome = register::register(&self.0, ask, None).await?;
+        Ok(Response::new(RegisterResponse {}))
+    }
+
+    async fn login(
+        &self,
+        request: Request<LoginRequest>,
+    ) -> Result<Response<TokenResponse>, Status> {
+        Admission::of(&request)?;
+        let client = Client::from(request.metadata());
+        let message = request.into_inner();
+        message.validate()?;
+        let login = Login {
+            email: Email::new(&message.email),
+            password: message.password,
+            scope: message.scope,
+            client,
+        };
+        Ok(Response::new(login::login(&self.0, login).await?.into()))
+    }
+
+    async fn refresh(
+        &self,
+        request: Request<RefreshRequest>,
+    ) -> Result<Response<TokenResponse>, Status> {
+        Admission::of(&request)?;
+        let message = request.into_inner();
+        message.validate()?;
+        let grant = refresh::refresh(&self.0, &message.refresh_token).await?;
+        Ok(Response::new(grant.into()))
+    }
+
+    async fn logout(&self, request: Request<LogoutRequest>) -> Result<Response<()>, Status> {
+        let (admission, message) = Admission::split(request)?;
+        message.validate()?;
+        let caller = admission.caller()?;
+        let session = caller.session.as_deref();
+        // A token without a session, such as a service's own, has nothing to end.
+        let Some(session) = session.and_then(|id| Uuid::parse_str(id).ok()) else {
+            return Ok(Response::new(()));
+        };
+        logout::logout(&self.0, account_id(&caller.subject)?, session).await?;
+        Ok(with_ended((), &[session]))
+    }
+}
+
+impl From<Grant> for TokenResponse {
+    fn from(grant: Grant) -> Self {
+        Self {
+            access_token: grant.access.token,
+            refresh_token: grant.refresh.encode(),
+            token_type: "Bearer".to_owned(),
+            expires_in: i32::try_from(grant.access.expires_in.num_seconds()).unwrap_or(i32::MAX),
+            session_id: grant.session_id.to_string(),
+            scope: grant.scope,
+        }
+    }
+}

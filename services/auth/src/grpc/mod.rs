@@ -1,0 +1,42 @@
+//! The door: requests become domain values here, and answers become messages.
+
+mod auth;
+mod client;
+mod keys;
+mod sessions;
+
+use chrono::{DateTime, Utc};
+use portico_proto::error::Reason;
+use prost_types::Timestamp;
+use tonic::{Response, Status, metadata::MetadataValue};
+use uuid::Uuid;
+
+pub(crate) use self::{auth::AuthApi, keys::KeyApi, sessions::SessionApi};
+
+/// Tells the gateway, which hides it from clients, that a session has ended.
+const ENDED_SESSION: &str = "portico-ended-session";
+
+/// Metadata is bounded; the denylist tells of the others a moment later.
+const MOST_ENDED: usize = 100;
+
+fn with_ended<T>(message: T, sessions: &[Uuid]) -> Response<T> {
+    let mut response = Response::new(message);
+    for session in sessions.iter().take(MOST_ENDED) {
+        if let Ok(value) = MetadataValue::try_from(session.to_string()) {
+            response.metadata_mut().append(ENDED_SESSION, value);
+        }
+    }
+    response
+}
+
+/// An account's id that the guard let through. A caller that is no account has none.
+fn account_id(id: &str) -> Result<Uuid, Status> {
+    Uuid::parse_str(id).map_err(|_| Reason::InsufficientScope.status("the caller is no account"))
+}
+
+fn timestamp(time: DateTime<Utc>) -> Timestamp {
+    Timestamp {
+        seconds: time.timestamp(),
+        nanos: i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(0),
+    }
+}

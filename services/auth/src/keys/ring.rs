@@ -1,0 +1,198 @@
+//! The keys of this process: loaded from the database, looked at without waiting.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use chrono::{DateTime, TimeDelta, Utc};
+use portico_caller::KeySource;
+use portico_proto::auth::v1::{JsonWebKey, JsonWebKeySet};
+use portico_service::Clock;
+use tonic::Status;
+
+use super::{
+    PublicKey, Schedule, SigningKey, Vault,
+    signing::{ALGORITHM, StoredKey},
+};
+use crate::{
+    domain::Random,
+    error::Error,
+    lease::Lease,
+    storage::Storage,
+};
+
+/// The keys that sign and those that verify. Clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyRing(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    storage: Storage,
+    vault: Vault,
+    schedule: Schedule,
+    clock: Clock,
+    random: Random,
+    keys: ArcSwap<Vec<Arc<Held>>>,
+}
+
+#[derive(Debug)]
+struct Held {
+    key: Arc<SigningKey>,
+    retire_time: Option<DateTime<Utc>>,
+}
+
+/// How often a process that finds no key looks whether another one has made it.
+const FIRST_KEY_POLL: Duration = Duration::from_millis(100);
+
+impl KeyRing {
+    pub(crate) fn new(
+        storage: Storage,
+        vault: Vault,
+        schedule: Schedule,
+        clock: Clock,
+        random: Random,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            storage,
+            vault,
+            schedule,
+            clock,
+            random,
+            keys: ArcSwap::default(),
+        }))
+    }
+
+    /// The key that signs now; `None` before the first [`reload`](Self::reload).
+    pub(crate) fn current(&self) -> Option<Arc<SigningKey>> {
+        let now = self.0.clock.now();
+        let keys = self.0.keys.load();
+        let current = keys.iter().rfind(|held| held.key.activate_time <= now)?;
+        Some(Arc::clone(&current.key))
+    }
+
+    /// The keys to verify by: the one that signs, the next one, and old ones until their last token is
+    /// dead.
+    pub(crate) fn published(&self) -> Vec<PublicKey> {
+        let now = self.0.clock.now();
+        let keys = self.0.keys.load();
+        keys.iter()
+            .filter(|held| held.retire_time.is_none_or(|time| now < time))
+            .map(|held| held.key.public.clone())
+            .collect()
+    }
+
+    /// How long a copy of [`published`](Self::published) may be used.
+    pub(crate) fn max_age(&self) -> TimeDelta {
+        self.0.schedule.max_age()
+    }
+
+    /// Reads the keys again. One statement; a key that is known already is not decrypted again.
+    ///
+    /// # Errors
+    ///
+    /// When a key does not open under any master key: going on would sign with another one than the
+    /// other processes do.
+    pub(crate) async fn reload(&self) -> Result<(), Error> {
+        let stored = self.0.storage.signing_keys().await?;
+        self.adopt(&stored)
+    }
+
+    fn adopt(&self, stored: &[StoredKey]) -> Result<(), Error> {
+        let known = self.0.keys.load();
+        let mut keys = Vec::with_capacity(stored.len());
+        for row in stored {
+            let held = known.iter().find(|held| held.key.public.kid == row.kid);
+            let key = match held {
+                Some(held) => Arc::clone(&held.key),
+                None => Arc::new(
+                    SigningKey::open(row, &self.0.vault)
+                        .ok_or_else(|| Error::SealedKey(row.kid.clone()))?,
+                ),
+            };
+            keys.push(Arc::new(Held {
+                key,
+                retire_time: row.retire_time,
+            }));
+        }
+        self.0.keys.store(Arc::new(keys));
+        Ok(())
+    }
+
+    /// Makes, retires and removes keys as the schedule says. Only the holder of the keys' lease may.
+    pub(crate) async fn maintain(&self) -> Result<(), Error> {
+        let inner = &self.0;
+        let now = inner.clock.now();
+        let stored = inner.storage.signing_keys().await?;
+        let plan = inner.schedule.plan(&stored, now);
+        if plan.is_empty() {
+            return self.adopt(&stored);
+        }
+        // A key that cannot be opened stops us before another one is made beside it.
+        self.adopt(&stored)?;
+        let tx = inner.storage.begin().await?;
+        let mut begins = plan.create.iter().peekable();
+        while let Some(activate_time) = begins.next() {
+            let mut key = SigningKey::generate(&inner.vault, &inner.random, *activate_time);
+            key.retire_time = begins.peek().map(|next| **next + inner.schedule.keep);
+            tx.add_signing_key(&key, now).await?;
+            tracing::info!(kid = key.kid, activate_time = %key.activate_time, "made a signing key");
+        }
+        for (kid, time) in &plan.retire {
+            tx.retire_signing_key(kid, *time).await?;
+        }
+        for kid in &plan.remove {
+            tx.remove_signing_key(kid).await?;
+            tracing::info!(kid, "removed a signing key whose last token is dead");
+        }
+        tx.commit().await?;
+        self.reload().await
+    }
+
+    /// Loads the keys, and makes the first ones when there are none. With several processes that
+    /// start at once, one makes them and the others wait for it.
+    pub(crate) async fn prepare(&self, lease: &Lease) -> Result<(), Error> {
+        loop {
+            self.reload().await?;
+            if self.current().is_some() {
+                return Ok(());
+            }
+            if lease.take().await? {
+                self.maintain().await?;
+            } else {
+                tokio::time::sleep(FIRST_KEY_POLL).await;
+            }
+        }
+    }
+
+    /// The key set as it goes over the wire.
+    pub(crate) fn key_set(&self) -> JsonWebKeySet {
+        let keys = self.published().into_iter().map(JsonWebKey::from).collect();
+        JsonWebKeySet { keys }
+    }
+}
+
+impl From<PublicKey> for JsonWebKey {
+    fn from(key: PublicKey) -> Self {
+        Self {
+            kty: "EC".to_owned(),
+            r#use: "sig".to_owned(),
+            alg: ALGORITHM.to_owned(),
+            kid: key.kid,
+            crv: "P-256".to_owned(),
+            x: key.x,
+            y: key.y,
+        }
+    }
+}
+
+/// This service verifies the tokens of its callers by its own keys. Asking for them reads them again,
+/// so that a token of another process's newest key is known at once.
+impl KeySource for KeyRing {
+    fn fetch(
+        &self,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<JsonWebKeySet, Status>> + Send + '_>> {
+        Box::pin(async move {
+            self.reload().await?;
+            Ok(self.key_set())
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! Sign-in with an address and a password.
+
+use crate::{
+    core::{Core, Grant},
+    domain::{Client, Email, Session, Status},
+    error::Error,
+    passwords::{Hasher, Phc},
+    storage::{Account, NewSession},
+    tokens::RefreshToken,
+};
+
+/// What somebody presents.
+pub(crate) struct Login {
+    pub(crate) email: Email,
+    pub(crate) password: String,
+    /// The scopes that are asked for; empty asks for all.
+    pub(crate) scope: String,
+    pub(crate) client: Client,
+}
+
+/// Opens a session. Two statements, and one more when the password is hashed anew.
+pub(crate) async fn login(core: &Core, login: Login) -> Result<Grant, Error> {
+    let outcome = sign_in(core, login).await;
+    let label = match &outcome {
+        Ok(_) => "success",
+        Err(Error::InvalidCredentials) => "refused",
+        Err(Error::Overloaded(_)) => "overloaded",
+        Err(_) => "failed",
+    };
+    metrics::counter!("auth_sign_ins_total", "outcome" => label).increment(1);
+    outcome
+}
+
+async fn sign_in(core: &Core, login: Login) -> Result<Grant, Error> {
+    let account = core.storage.account_by_email(login.email.key()).await?;
+    let usable = account.filter(|account| account.status == Status::Active);
+    let stored = usable.as_ref().and_then(|account| account.phc.clone());
+
+    // Whoever has no password here costs as much time as somebody who has one.
+    let phc = stored.clone().unwrap_or_else(|| core.passwords.dummy.clone());
+    let is_outdated = core.passwords.hasher.is_outdated(&phc);
+    let (password, right) = verify(core, login.password, phc).await?;
+    let (Some(account), Some(stored), true) = (usable, stored, right) else {
+        return Err(Error::InvalidCredentials);
+    };
+    if is_outdated {
+        rehash(core, &account, password, &stored).await;
+    }
+
+    let now = core.clock.now();
+    let session = Session {
+        id: core.random.uuid(now),
+        user_id: account.id,
+        scope: login.scope,
+        user_agent: login.client.user_agent,
+        ip_address: login.client.ip_address,
+        create_time: now,
+        last_used_time: now,
+        expire_time: now + core.limits.idle,
+        absolute_expire_time: now + core.limits.absolute,
+    };
+    let refresh = RefreshToken::new(&core.random);
+    let opened = core
+        .storage
+        .open_session(&NewSession {
+            session: &session,
+            family: refresh.family_hash(),
+            current: refresh.hash(),
+        })
+        .await?;
+    if !opened {
+        // The account was suspended since it was read.
+        return Err(Error::InvalidCredentials);
+    }
+    core.grant(account, &session, refresh)
+}
+
+async fn verify(core: &Core, password: String, phc: Phc) -> Result<(String, bool), Error> {
+    let verifying = core.passwords.pool.run(move || {
+        let right = Hasher::verify(&password, &phc);
+        (password, right)
+    });
+    Ok(verifying.await?)
+}
+
+/// Hashes a right password at today's cost. The sign-in goes on without it when there is no room.
+async fn rehash(core: &Core, account: &Account, password: String, old: &Phc) {
+    let replaced = match core.hash(password).await {
+        Ok(new) => {
+            let now = core.clock.now();
+            let replacing = core.storage.replace_credential(account.id, old, &new, now);
+            replacing.await.map_err(Error::from)
+        }
+        Err(error) => Err(error),
+    };
+    if let Err(error) = replaced {
+        tracing::warn!(user_id = %account.id, %error, "a password was not hashed anew");
+    }
+}

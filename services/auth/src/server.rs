@@ -1,0 +1,188 @@
+//! The wiring of the service, from top to bottom.
+
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use portico_cache::Denylist;
+use portico_caller::{Guard, Keys, Policies, Verifier};
+use portico_proto::auth::{
+    DESCRIPTOR_SET,
+    v1::{
+        auth_service_server::AuthServiceServer, key_service_server::KeyServiceServer,
+        session_service_server::SessionServiceServer,
+    },
+};
+use portico_service::{Backend, Config, Frame, grpc::assemble};
+use prost_reflect::DescriptorPool;
+use sea_orm::DatabaseConnection;
+use tonic::service::{LayerExt, Routes};
+use uuid::Uuid;
+
+use crate::{
+    bootstrap,
+    core::{Core, Limits, Passwords, Revocations},
+    domain::Random,
+    error::Error,
+    feed,
+    grpc::{AuthApi, KeyApi, SessionApi},
+    keys::{KeyRing, MasterKeys, Schedule, Vault},
+    lease::Lease,
+    passwords::{Hasher, Pool},
+    repair,
+    roles::Roles,
+    storage::Storage,
+    tokens::{Issuer, Successors},
+    upkeep,
+    users::Users,
+};
+
+/// The running service.
+#[derive(Clone, Debug)]
+pub struct Auth {
+    /// Its door: every RPC, behind the guard, with health and reflection.
+    pub backend: Backend,
+    core: Arc<Core>,
+}
+
+/// Starts the service on a migrated database. Its tasks end with `frame.stop`.
+///
+/// A PostgreSQL that is away, or not migrated yet, is waited for: the check `auth` is down until then.
+/// Must be called within a tokio runtime.
+///
+/// # Errors
+///
+/// When the configuration cannot be used, or a stored signing key does not open under it.
+pub async fn start(
+    config: &Config,
+    db: DatabaseConnection,
+    users: Backend,
+    denylist: Denylist,
+    frame: &Frame,
+) -> anyhow::Result<Auth> {
+    let check = frame.readiness.check("auth");
+    let core = Arc::new(assemble_core(config, db, users, denylist.clone(), frame)?);
+
+    let keys = Keys::new(Arc::new(core.keys.clone()));
+    let (issuer, audience) = (&config.auth.issuer, &config.auth.audience);
+    let verifier = Verifier::new(issuer, audience, keys, denylist, frame.clock.clone());
+    let backend = open_door(&core, verifier, frame)?;
+
+    // A file of SQLite is served by one process, which need not wait for its own lease after a crash.
+    let own_file = core.storage.is_private();
+    let holder = if own_file { Uuid::nil() } else { core.random.uuid(frame.clock.now()) };
+    let lease = |name| Lease::new(name, holder, core.storage.clone(), frame.clock.clone());
+    let prepared = match upkeep::prepare(&core, &lease("keys")).await {
+        Err(error @ Error::SealedKey(_)) => return Err(error.into()),
+        Err(error) => {
+            tracing::warn!(%error, "cannot load keys and roles yet");
+            false
+        }
+        Ok(()) => {
+            check.up();
+            true
+        }
+    };
+    let (tasks, stop) = (&frame.tasks, &frame.stop);
+    let keeping = upkeep::run(core.clone(), lease("keys"), check, prepared, stop.clone());
+    tasks.spawn(keeping);
+    tasks.spawn(feed::run(core.clone(), lease("feed"), stop.clone()));
+    tasks.spawn(repair::run(core.clone(), lease("registrations"), stop.clone()));
+    Ok(Auth { backend, core })
+}
+
+fn assemble_core(
+    config: &Config,
+    db: DatabaseConnection,
+    users: Backend,
+    denylist: Denylist,
+    frame: &Frame,
+) -> anyhow::Result<Core> {
+    let auth = &config.auth;
+    let (clock, random) = (frame.clock.clone(), Random::system());
+    let master = MasterKeys::parse(auth.master_key.expose())?;
+    let hasher = Hasher::new(
+        auth.argon2_memory_kib,
+        auth.argon2_iterations,
+        auth.argon2_parallelism,
+    )?;
+    let limits = Limits::new(auth);
+    let storage = Storage::new(db);
+    let keys = KeyRing::new(
+        storage.clone(),
+        Vault::new(&master, "signing-keys"),
+        Schedule::new(auth.key_rotation_seconds, auth.access_token_ttl_seconds),
+        clock.clone(),
+        random.clone(),
+    );
+    let issuer = Issuer::new(
+        &auth.issuer,
+        &auth.audience,
+        limits.access,
+        keys.clone(),
+        clock.clone(),
+        random.clone(),
+    );
+    Ok(Core {
+        passwords: Passwords {
+            dummy: hasher.dummy(&random),
+            pool: Pool::new(auth.hashing_threads, auth.hashing_queue),
+            hasher,
+        },
+        users: Users::new(users, issuer.clone()),
+        roles: Roles::new(storage.clone()),
+        successors: Successors::new(&master),
+        denylist: Revocations::new(denylist, &limits),
+        storage,
+        keys,
+        issuer,
+        limits,
+        clock,
+        random,
+    })
+}
+
+fn open_door(core: &Arc<Core>, verifier: Verifier, frame: &Frame) -> anyhow::Result<Backend> {
+    let pool = DescriptorPool::decode(portico_proto::DESCRIPTOR_SET)
+        .context("the embedded descriptors cannot be read")?;
+    let policies = Policies::from_pool(&pool);
+    let faults = policies.faults();
+    ensure!(faults.is_empty(), "policies that make no sense: {faults:?}");
+    let guard = Guard::new(verifier, Arc::new(policies));
+    let auth = AuthServiceServer::new(AuthApi(Arc::clone(core)));
+    let sessions = SessionServiceServer::new(SessionApi(Arc::clone(core)));
+    let keys = KeyServiceServer::new(KeyApi(core.keys.clone()));
+    let routes = Routes::new(guard.named_layer(auth))
+        .add_service(guard.named_layer(sessions))
+        .add_service(guard.named_layer(keys));
+    Ok(assemble(routes, DESCRIPTOR_SET, frame.readiness.clone()))
+}
+
+impl Auth {
+    /// Makes the first administrator (roles `admin` and `user`), once in the life of a database. Says
+    /// whether it was made now.
+    ///
+    /// # Errors
+    ///
+    /// When the password is one of the commonest, or the user service or the database is away.
+    pub async fn bootstrap_admin(&self, email: &str, password: &str) -> anyhow::Result<bool> {
+        Ok(bootstrap::bootstrap(&self.core, email, password).await?)
+    }
+
+    /// As [`bootstrap_admin`](Self::bootstrap_admin), and waits for what is away.
+    ///
+    /// # Errors
+    ///
+    /// When the password is one of the commonest.
+    pub async fn bootstrap_admin_patiently(
+        &self,
+        email: &str,
+        password: &str,
+    ) -> anyhow::Result<bool> {
+        Ok(bootstrap::bootstrap_patiently(&self.core, email, password).await?)
+    }
+
+    /// Whether the first administrator was made, ever. Costs one statement.
+    pub async fn has_administrator(&self) -> anyhow::Result<bool> {
+        Ok(bootstrap::is_done(&self.core).await?)
+    }
+}

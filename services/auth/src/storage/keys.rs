@@ -1,0 +1,78 @@
+//! Signing keys, encrypted.
+
+use chrono::{DateTime, Utc};
+use sea_orm::FromQueryResult;
+
+use super::{Result, Storage, Transaction, all, execute};
+use crate::keys::{ALGORITHM, StoredKey};
+
+#[derive(FromQueryResult)]
+struct Row {
+    kid: String,
+    activate_time: DateTime<Utc>,
+    retire_time: Option<DateTime<Utc>>,
+    sealed: Vec<u8>,
+}
+
+impl Storage {
+    /// All keys, in the order in which they sign.
+    pub(crate) async fn signing_keys(&self) -> Result<Vec<StoredKey>> {
+        let rows: Vec<Row> = all(
+            &self.db,
+            "SELECT kid, activate_time, retire_time, sealed FROM signing_keys \
+             WHERE algorithm = $1 ORDER BY activate_time",
+            [ALGORITHM.into()],
+        )
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| StoredKey {
+                kid: row.kid,
+                activate_time: row.activate_time,
+                retire_time: row.retire_time,
+                sealed: row.sealed,
+            })
+            .collect())
+    }
+}
+
+impl Transaction {
+    pub(crate) async fn add_signing_key(&self, key: &StoredKey, now: DateTime<Utc>) -> Result<()> {
+        execute(
+            &self.0,
+            "INSERT INTO signing_keys \
+             (kid, algorithm, create_time, activate_time, retire_time, sealed) \
+             VALUES ($1, $2, $3, $4, $5, $6)",
+            [
+                key.kid.as_str().into(),
+                ALGORITHM.into(),
+                now.into(),
+                key.activate_time.into(),
+                key.retire_time.into(),
+                key.sealed.clone().into(),
+            ],
+        )
+        .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn retire_signing_key(&self, kid: &str, at: DateTime<Utc>) -> Result<()> {
+        execute(
+            &self.0,
+            "UPDATE signing_keys SET retire_time = $2 WHERE kid = $1",
+            [kid.into(), at.into()],
+        )
+        .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn remove_signing_key(&self, kid: &str) -> Result<()> {
+        execute(
+            &self.0,
+            "DELETE FROM signing_keys WHERE kid = $1",
+            [kid.into()],
+        )
+        .await?;
+        Ok(())
+    }
+}

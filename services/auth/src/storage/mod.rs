@@ -1,0 +1,97 @@
+//! Rows and the SQL that touches them: the only place that knows either.
+//!
+//! Statements are written in what PostgreSQL and SQLite share. Each function says how many it runs
+//! when that is not one.
+
+mod error;
+mod feed;
+mod identities;
+mod keys;
+mod leases;
+mod registrations;
+mod sessions;
+mod settings;
+
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, FromQueryResult, Statement,
+    TransactionTrait, Value,
+};
+
+pub(crate) use self::{
+    error::Error,
+    identities::Account,
+    registrations::Registration,
+    sessions::{Family, NewSession, Rotation},
+};
+
+pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+/// The auth database.
+#[derive(Clone, Debug)]
+pub(crate) struct Storage {
+    db: DatabaseConnection,
+}
+
+/// A transaction; it rolls back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Transaction(DatabaseTransaction);
+
+impl Storage {
+    pub(crate) fn new(db: DatabaseConnection) -> Self {
+        Self { db }
+    }
+
+    pub(crate) async fn begin(&self) -> Result<Transaction> {
+        Ok(Transaction(self.db.begin().await?))
+    }
+
+    /// Whether the database is a file of this process's own, which nobody else serves from.
+    pub(crate) fn is_private(&self) -> bool {
+        self.db.get_database_backend() == DbBackend::Sqlite
+    }
+}
+
+impl Transaction {
+    pub(crate) async fn commit(self) -> Result<()> {
+        Ok(self.0.commit().await?)
+    }
+}
+
+/// Runs a statement and answers how many rows it changed.
+async fn execute<const N: usize>(
+    on: &impl ConnectionTrait,
+    sql: &str,
+    values: [Value; N],
+) -> Result<u64> {
+    let statement = Statement::from_sql_and_values(on.get_database_backend(), sql, values);
+    Ok(on.execute_raw(statement).await?.rows_affected())
+}
+
+/// Runs a statement that answers at most one row.
+async fn one<R: FromQueryResult, const N: usize>(
+    on: &impl ConnectionTrait,
+    sql: &str,
+    values: [Value; N],
+) -> Result<Option<R>> {
+    let statement = Statement::from_sql_and_values(on.get_database_backend(), sql, values);
+    Ok(R::find_by_statement(statement).one(on).await?)
+}
+
+/// Runs a statement that answers rows.
+async fn all<R: FromQueryResult, const N: usize>(
+    on: &impl ConnectionTrait,
+    sql: &str,
+    values: [Value; N],
+) -> Result<Vec<R>> {
+    let statement = Statement::from_sql_and_values(on.get_database_backend(), sql, values);
+    Ok(R::find_by_statement(statement).all(on).await?)
+}
+
+/// Names of roles and scopes hold no space, so a list of them is kept as one text.
+fn join(words: &[String]) -> String {
+    words.join(" ")
+}
+
+fn split<C: FromIterator<String>>(words: &str) -> C {
+    words.split_ascii_whitespace().map(str::to_owned).collect()
+}

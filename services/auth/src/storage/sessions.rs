@@ -1,0 +1,267 @@
+//! Sessions and the refresh tokens that keep them open.
+
+use chrono::{DateTime, Utc};
+use sea_orm::FromQueryResult;
+use uuid::Uuid;
+
+use super::{Result, Storage, Transaction, all, execute, one};
+use crate::{
+    domain::{Rotations, Session, Window},
+    tokens::Hash,
+};
+
+const COLUMNS: &str = "id, user_id, scope, user_agent, ip_address, create_time, last_used_time, \
+                       expire_time, absolute_expire_time";
+
+#[derive(FromQueryResult)]
+struct Row {
+    id: Uuid,
+    user_id: Uuid,
+    scope: String,
+    user_agent: String,
+    ip_address: String,
+    create_time: DateTime<Utc>,
+    last_used_time: DateTime<Utc>,
+    expire_time: DateTime<Utc>,
+    absolute_expire_time: DateTime<Utc>,
+}
+
+impl From<Row> for Session {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            user_id: row.user_id,
+            scope: row.scope,
+            user_agent: row.user_agent,
+            ip_address: row.ip_address,
+            create_time: row.create_time,
+            last_used_time: row.last_used_time,
+            expire_time: row.expire_time,
+            absolute_expire_time: row.absolute_expire_time,
+        }
+    }
+}
+
+/// A session and the first token of its family.
+#[derive(Debug)]
+pub(crate) struct NewSession<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) family: Hash,
+    pub(crate) current: Hash,
+}
+
+/// One token's replacement by its successor.
+#[derive(Debug)]
+pub(crate) struct Rotation {
+    pub(crate) family: Hash,
+    pub(crate) presented: Hash,
+    pub(crate) successor: Hash,
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) expire_time: DateTime<Utc>,
+    pub(crate) window: Window,
+}
+
+/// A family of refresh tokens, as it stands when the presented token is not its current one.
+#[derive(Debug)]
+pub(crate) struct Family {
+    pub(crate) session: Session,
+    /// The hash of the current token.
+    pub(crate) current: Vec<u8>,
+    pub(crate) rotations: Rotations,
+    pub(crate) revoked: bool,
+}
+
+#[derive(FromQueryResult)]
+struct FamilyRow {
+    current_hash: Vec<u8>,
+    rotate_time: Option<DateTime<Utc>>,
+    rotation_window: i64,
+    rotations: i64,
+    rotations_before: i64,
+    revoke_time: Option<DateTime<Utc>>,
+    #[sea_orm(nested)]
+    session: Row,
+}
+
+#[derive(FromQueryResult)]
+struct IdRow {
+    id: Uuid,
+}
+
+#[derive(FromQueryResult)]
+struct RevokedRow {
+    id: Uuid,
+    revoke_time: DateTime<Utc>,
+}
+
+impl Storage {
+    /// Opens a session, unless its account is not active any more. Says whether it was opened.
+    ///
+    /// The condition stands in the statement, and on PostgreSQL under a lock, so that no session slips
+    /// in beside the transaction that suspends the account and ends its sessions.
+    pub(crate) async fn open_session(&self, new: &NewSession<'_>) -> Result<bool> {
+        let lock = if self.is_private() { "" } else { "FOR SHARE" };
+        let sql = format!(
+            "INSERT INTO sessions ({COLUMNS}, family_hash, current_hash) \
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 \
+             FROM identities WHERE id = $2 AND status = 'active' {lock}"
+        );
+        let session = new.session;
+        let opened = execute(
+            &self.db,
+            &sql,
+            [
+                session.id.into(),
+                session.user_id.into(),
+                session.scope.as_str().into(),
+                session.user_agent.as_str().into(),
+                session.ip_address.as_str().into(),
+                session.create_time.into(),
+                session.last_used_time.into(),
+                session.expire_time.into(),
+                session.absolute_expire_time.into(),
+                new.family.to_vec().into(),
+                new.current.to_vec().into(),
+            ],
+        )
+        .await?;
+        Ok(opened == 1)
+    }
+
+    /// Replaces the current token of an open session by its successor; `None` when the presented
+    /// token is not the current one or the session is not open.
+    pub(crate) async fn rotate(&self, rotation: &Rotation) -> Result<Option<Session>> {
+        let sql = format!(
+            "UPDATE sessions SET \
+             current_hash = $3, rotate_time = $4, last_used_time = $4, expire_time = $5, \
+             rotations_before = CASE WHEN rotation_window = $6 THEN rotations_before \
+             WHEN rotation_window = $7 THEN rotations ELSE 0 END, \
+             rotations = CASE WHEN rotation_window = $6 THEN rotations + 1 ELSE 1 END, \
+             rotation_window = $6 \
+             WHERE family_hash = $1 AND current_hash = $2 AND revoke_time IS NULL \
+             AND expire_time > $4 AND absolute_expire_time > $4 \
+             RETURNING {COLUMNS}"
+        );
+        let row: Option<Row> = one(
+            &self.db,
+            &sql,
+            [
+                rotation.family.to_vec().into(),
+                rotation.presented.to_vec().into(),
+                rotation.successor.to_vec().into(),
+                rotation.now.into(),
+                rotation.expire_time.into(),
+                rotation.window.0.into(),
+                (rotation.window.0 - 1).into(),
+            ],
+        )
+        .await?;
+        Ok(row.map(Session::from))
+    }
+
+    /// The family of a token, whatever became of it.
+    pub(crate) async fn family(&self, family: &Hash) -> Result<Option<Family>> {
+        let sql = format!(
+            "SELECT {COLUMNS}, current_hash, rotate_time, rotation_window, rotations, \
+             rotations_before, revoke_time FROM sessions WHERE family_hash = $1"
+        );
+        let row: Option<FamilyRow> = one(&self.db, &sql, [family.to_vec().into()]).await?;
+        Ok(row.map(|row| Family {
+            session: row.session.into(),
+            current: row.current_hash,
+            rotations: Rotations {
+                window: row.rotation_window,
+                in_window: row.rotations,
+                in_window_before: row.rotations_before,
+                last: row.rotate_time,
+            },
+            revoked: row.revoke_time.is_some(),
+        }))
+    }
+
+    /// The open sessions of an account, the newest first.
+    pub(crate) async fn open_sessions(
+        &self,
+        user_id: Uuid,
+        now: DateTime<Utc>,
+        most: u32,
+    ) -> Result<Vec<Session>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM sessions WHERE user_id = $1 AND revoke_time IS NULL \
+             AND expire_time > $2 AND absolute_expire_time > $2 \
+             ORDER BY create_time DESC, id DESC LIMIT {most}"
+        );
+        let rows: Vec<Row> = all(&self.db, &sql, [user_id.into(), now.into()]).await?;
+        Ok(rows.into_iter().map(Session::from).collect())
+    }
+
+    /// Ends a session of an account. Says whether it was open.
+    pub(crate) async fn revoke_session(
+        &self,
+        id: Uuid,
+        user_id: Uuid,
+        now: DateTime<Utc>,
+    ) -> Result<bool> {
+        let ended = execute(
+            &self.db,
+            "UPDATE sessions SET revoke_time = $3 \
+             WHERE id = $1 AND user_id = $2 AND revoke_time IS NULL \
+             AND expire_time > $3 AND absolute_expire_time > $3",
+            [id.into(), user_id.into(), now.into()],
+        )
+        .await?;
+        Ok(ended == 1)
+    }
+
+    /// Ends every session of an account and answers which they were.
+    pub(crate) async fn revoke_sessions(
+        &self,
+        user_id: Uuid,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Uuid>> {
+        revoke_all(&self.db, user_id, now).await
+    }
+
+    /// Sessions that were ended since a moment, and when.
+    pub(crate) async fn revoked_since(
+        &self,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<(Uuid, DateTime<Utc>)>> {
+        let rows: Vec<RevokedRow> = all(
+            &self.db,
+            "SELECT id, revoke_time FROM sessions WHERE revoke_time > $1",
+            [since.into()],
+        )
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| (row.id, row.revoke_time))
+            .collect())
+    }
+}
+
+impl Transaction {
+    /// Ends every session of an account and answers which they were.
+    pub(crate) async fn revoke_sessions(
+        &self,
+        user_id: Uuid,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Uuid>> {
+        revoke_all(&self.0, user_id, now).await
+    }
+}
+
+async fn revoke_all(
+    on: &impl sea_orm::ConnectionTrait,
+    user_id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<Vec<Uuid>> {
+    let rows: Vec<IdRow> = all(
+        on,
+        "UPDATE sessions SET revoke_time = $2 WHERE user_id = $1 AND revoke_time IS NULL \
+         AND expire_time > $2 AND absolute_expire_time > $2 RETURNING id",
+        [user_id.into(), now.into()],
+    )
+    .await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}

@@ -1,0 +1,154 @@
+//! Access tokens (RFC 9068) and the token by which this service calls another.
+
+use std::{fmt, sync::Arc};
+
+use arc_swap::ArcSwapOption;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use chrono::{DateTime, TimeDelta, Utc};
+use portico_caller::{Audience, Claims, INTERNAL_SCOPE, SERVICE_SUBJECT_PREFIX, TOKEN_TYPE};
+use portico_service::Clock;
+use uuid::Uuid;
+
+use crate::{
+    domain::{Random, Scopes},
+    error::Error,
+    keys::{ALGORITHM, KeyRing},
+};
+
+/// The client of a first-party sign-in.
+const FIRST_PARTY: &str = "portico";
+
+/// How long this service's own token is good for.
+const SERVICE_TTL: TimeDelta = TimeDelta::minutes(5);
+
+/// Makes access tokens. Clones share the keys.
+#[derive(Clone)]
+pub(crate) struct Issuer {
+    issuer: String,
+    audience: String,
+    ttl: TimeDelta,
+    keys: KeyRing,
+    clock: Clock,
+    random: Random,
+    own: Arc<ArcSwapOption<OwnToken>>,
+}
+
+/// Whose token it is and what it allows.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    pub(crate) user_id: Uuid,
+    pub(crate) session_id: Uuid,
+    /// No token outlives its session.
+    pub(crate) session_end: DateTime<Utc>,
+    pub(crate) scopes: Scopes,
+    pub(crate) roles: Vec<String>,
+}
+
+/// A signed token.
+pub(crate) struct AccessToken {
+    pub(crate) token: String,
+    /// How long it is good for.
+    pub(crate) expires_in: TimeDelta,
+}
+
+struct OwnToken {
+    token: String,
+    renew_time: DateTime<Utc>,
+}
+
+impl Issuer {
+    pub(crate) fn new(
+        issuer: &str,
+        audience: &str,
+        ttl: TimeDelta,
+        keys: KeyRing,
+        clock: Clock,
+        random: Random,
+    ) -> Self {
+        Self {
+            issuer: issuer.to_owned(),
+            audience: audience.to_owned(),
+            ttl,
+            keys,
+            clock,
+            random,
+            own: Arc::default(),
+        }
+    }
+
+    /// A token for a signed-in account.
+    pub(crate) fn access(&self, subject: Subject) -> Result<AccessToken, Error> {
+        let now = self.clock.now();
+        let expires_in = self.ttl.min(subject.session_end - now);
+        let mut claims = self.claims(subject.user_id.to_string(), now, expires_in);
+        claims.sid = Some(subject.session_id.to_string());
+        claims.scope = subject.scopes.iter().collect();
+        claims.roles = subject.roles;
+        Ok(AccessToken {
+            token: self.sign(&claims)?,
+            expires_in,
+        })
+    }
+
+    /// The token by which this service calls another of the same deployment. It is made anew when
+    /// half of its life is over.
+    pub(crate) fn service(&self) -> Result<String, Error> {
+        let now = self.clock.now();
+        if let Some(own) = self.own.load().as_deref()
+            && now < own.renew_time
+        {
+            return Ok(own.token.clone());
+        }
+        let mut claims = self.claims(format!("{SERVICE_SUBJECT_PREFIX}auth"), now, SERVICE_TTL);
+        claims.scope = [INTERNAL_SCOPE].into_iter().collect();
+        let token = self.sign(&claims)?;
+        self.own.store(Some(Arc::new(OwnToken {
+            token: token.clone(),
+            renew_time: now + SERVICE_TTL / 2,
+        })));
+        Ok(token)
+    }
+
+    fn claims(&self, sub: String, now: DateTime<Utc>, ttl: TimeDelta) -> Claims {
+        let seconds = |time: DateTime<Utc>| u64::try_from(time.timestamp()).unwrap_or(0);
+        Claims {
+            iss: self.issuer.clone(),
+            aud: Audience::One(self.audience.clone()),
+            sub,
+            client_id: FIRST_PARTY.to_owned(),
+            jti: self.random.uuid(now).to_string(),
+            iat: seconds(now),
+            exp: seconds(now + ttl),
+            nbf: None,
+            sid: None,
+            scope: portico_caller::Scopes::default(),
+            roles: Vec::new(),
+        }
+    }
+
+    /// The compact serialization (RFC 7515, section 3.1).
+    fn sign(&self, claims: &Claims) -> Result<String, Error> {
+        let key = self.keys.current().ok_or(Error::NoSigningKey)?;
+        let header = format!(
+            r#"{{"typ":"{TOKEN_TYPE}","alg":"{ALGORITHM}","kid":"{}"}}"#,
+            key.public.kid
+        );
+        let payload = serde_json::to_vec(claims).expect("claims are strings and numbers");
+        let mut token = BASE64_URL_SAFE_NO_PAD.encode(header);
+        token.push('.');
+        BASE64_URL_SAFE_NO_PAD.encode_string(payload, &mut token);
+        let signature = key.sign(token.as_bytes());
+        token.push('.');
+        BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        Ok(token)
+    }
+}
+
+impl fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issuer")
+            .field("issuer", &self.issuer)
+            .field("audience", &self.audience)
+            .finish_non_exhaustive()
+    }
+}

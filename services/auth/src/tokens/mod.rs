@@ -1,0 +1,9 @@
+//! Tokens: access tokens that anybody can verify, and refresh tokens that only this service knows.
+
+mod access;
+mod refresh;
+
+pub(crate) use self::{
+    access::{AccessToken, Issuer, Subject},
+    refresh::{Hash, RefreshToken, Successors},
+};

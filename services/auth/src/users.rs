@@ -1,0 +1,137 @@
+//! The user service as this one sees it: the only place that turns its messages into identities.
+
+use std::time::Duration;
+
+use portico_caller::Bearer;
+use portico_proto::{
+    error::{Reason, Violation},
+    user::v1::{
+        ProvisionUserRequest, User, UserChange, UserStatus, WatchRequest, WatchResponse,
+        provisioning_service_client::ProvisioningServiceClient,
+        user_events_client::UserEventsClient,
+    },
+};
+use portico_service::Backend;
+use tonic::{Code, Request, Status, Streaming};
+use tonic_types::StatusExt;
+use tower::Layer;
+use uuid::Uuid;
+
+use crate::{
+    domain::{Email, Identity, Status as AccountStatus},
+    storage::Registration,
+    tokens::Issuer,
+};
+
+type Transport = portico_caller::BearerService<Backend>;
+
+/// How long the user service may take to create an account.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A client of the user service.
+#[derive(Clone)]
+pub(crate) struct Users {
+    provisioning: ProvisioningServiceClient<Transport>,
+    events: UserEventsClient<Transport>,
+}
+
+/// Why an account was not created.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// Another account has the address.
+    EmailTaken,
+    /// The user service's rules are stricter than ours.
+    Invalid(Vec<Violation>),
+    /// Nobody knows whether it was created; asking again with the same id tells.
+    Away(Status),
+}
+
+impl Users {
+    /// Calls go out with this service's own token.
+    pub(crate) fn new(backend: Backend, issuer: Issuer) -> Self {
+        let bearer = Bearer::new(move || Ok(issuer.service()?));
+        let transport = bearer.layer(backend);
+        Self {
+            provisioning: ProvisioningServiceClient::new(transport.clone()),
+            events: UserEventsClient::new(transport),
+        }
+    }
+
+    /// Creates the account of a registration. Asking again answers the same account.
+    pub(crate) async fn provision(&self, registration: &Registration) -> Result<Identity, Refused> {
+        let mut request = Request::new(ProvisionUserRequest {
+            id: registration.id.to_string(),
+            user: Some(User {
+                email: registration.email.as_str().to_owned(),
+                display_name: registration.display_name.clone(),
+                roles: registration.roles.clone(),
+                ..User::default()
+            }),
+        });
+        request.set_timeout(PATIENCE);
+        let mut client = self.provisioning.clone();
+        let answered = tokio::time::timeout(PATIENCE, client.provision_user(request)).await;
+        let response = answered
+            .map_err(|_| Refused::Away(Status::deadline_exceeded("no answer in time")))?
+            .map_err(Refused::from)?;
+        response
+            .into_inner()
+            .change
+            .as_ref()
+            .and_then(identity)
+            .ok_or_else(|| Refused::Away(Status::internal("the answer cannot be understood")))
+    }
+
+    /// Follows the feed after a place in it.
+    pub(crate) async fn watch(&self, after: i64) -> Result<Streaming<WatchResponse>, Status> {
+        let mut client = self.events.clone();
+        Ok(client.watch(WatchRequest { after }).await?.into_inner())
+    }
+}
+
+impl From<Status> for Refused {
+    fn from(status: Status) -> Self {
+        if Reason::of(&status) == Some(Reason::EmailTaken) || status.code() == Code::AlreadyExists {
+            return Self::EmailTaken;
+        }
+        if status.code() != Code::InvalidArgument {
+            return Self::Away(status);
+        }
+        let named = status.get_details_bad_request();
+        let violations = named.into_iter().flat_map(|bad| bad.field_violations);
+        Self::Invalid(
+            violations
+                .map(|fault| {
+                    let field = fault.field.strip_prefix("user.").unwrap_or(&fault.field);
+                    Violation::new(field, fault.description)
+                })
+                .collect(),
+        )
+    }
+}
+
+/// The identity in a message; `None` when the message makes no sense.
+pub(crate) fn identity(change: &UserChange) -> Option<Identity> {
+    let user = change.user.as_ref()?;
+    Some(Identity {
+        id: Uuid::parse_str(&user.id).ok()?,
+        email: Email::new(&user.email),
+        email_verified: user.email_verified,
+        // A status that is newer than this program keeps people out rather than lets them in.
+        status: match UserStatus::try_from(user.status) {
+            Ok(UserStatus::Active) => AccountStatus::Active,
+            Ok(UserStatus::Deleted) => AccountStatus::Deleted,
+            Ok(UserStatus::Suspended | UserStatus::Unspecified) | Err(_) => {
+                AccountStatus::Suspended
+            }
+        },
+        roles: user.roles.clone(),
+        revision: change.revision,
+    })
+}
+
+impl std::fmt::Debug for Users {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Users")
+    }
+}
