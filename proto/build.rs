@@ -1,9 +1,22 @@
-//! Compiles the contract without `protoc`: Rust types, clients and servers, and one descriptor set per
-//! service for reflection and for the gateway.
+//! Compiles the contract without `protoc`: Rust types, clients and servers, the checks of the fields'
+//! rules, and one descriptor set per service for reflection and for the gateway.
 
-use std::{env, error::Error, fs, path::PathBuf};
+#[path = "build/validate/mod.rs"]
+mod validate;
 
+use std::{
+    env,
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use prost_reflect::DescriptorPool;
 use protox::Compiler;
+
+/// The folders in which imports are looked for.
+const CONTRACT: [&str; 2] = [".", "third_party"];
+const TESTS: [&str; 2] = ["tests", "third_party"];
 
 /// Each descriptor set and the files that it starts from; imports come along.
 const SETS: [(&str, &[&str]); 2] = [
@@ -23,13 +36,19 @@ const SETS: [(&str, &[&str]); 2] = [
 
 fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    for folder in ["portico", "third_party"] {
-        println!("cargo:rerun-if-changed={folder}");
+    for path in [
+        "build",
+        "build.rs",
+        "portico",
+        "tests/portico",
+        "third_party",
+    ] {
+        println!("cargo:rerun-if-changed={path}");
     }
 
-    let mut whole = compiler()?;
+    let mut whole = compiler(CONTRACT)?;
     for (name, files) in SETS {
-        let mut set = compiler()?;
+        let mut set = compiler(CONTRACT)?;
         set.open_files(files)?;
         fs::write(
             out.join(format!("{name}.binpb")),
@@ -45,11 +64,27 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .build_transport(false)
         .compile_fds(whole.file_descriptor_set())?;
-    Ok(())
+    write_checks(&whole, "portico.", &out.join("validate.rs"))?;
+
+    // A build script cannot tell whether tests are built, so their messages are always there.
+    let mut test = compiler(TESTS)?;
+    test.open_file("portico/test/v1/rules.proto")?;
+    tonic_prost_build::configure().compile_fds(test.file_descriptor_set())?;
+    write_checks(&test, "portico.test.", &out.join("validate_test.rs"))
 }
 
-fn compiler() -> Result<Compiler, protox::Error> {
-    let mut compiler = Compiler::new([".", "third_party"])?;
+fn compiler(folders: [&str; 2]) -> Result<Compiler, protox::Error> {
+    let mut compiler = Compiler::new(folders)?;
     compiler.include_imports(true).include_source_info(true);
     Ok(compiler)
+}
+
+/// Writes the checks of the messages in packages below `prefix`, whose types stand in modules named
+/// after the packages: `portico.user.v1` in `crate::user::v1`.
+fn write_checks(compiler: &Compiler, prefix: &str, file: &Path) -> Result<(), Box<dyn Error>> {
+    let set = compiler.encode_file_descriptor_set();
+    let pool = DescriptorPool::decode(set.as_slice())?;
+    let module = |package: &str| package.replacen("portico", "crate", 1).replace('.', "::");
+    fs::write(file, validate::generate(&pool, prefix, &module)?)?;
+    Ok(())
 }
