@@ -1,0 +1,118 @@
+//! An upstream's descriptors as raw bytes: decoding and encoding them would lose extension options.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use portico_transcode::PoolError;
+use prost::Message;
+use prost_reflect::DescriptorPool;
+use prost_types::FileDescriptorProto;
+
+/// Services that every server offers for itself; REST has its own ways to them.
+const OWN_AFFAIRS: [&str; 2] = ["grpc.health.", "grpc.reflection."];
+
+/// The files that declare an upstream's services, with all that they import.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Descriptors {
+    services: BTreeSet<String>,
+    files: BTreeMap<String, Bytes>,
+}
+
+/// A `google.protobuf.FileDescriptorSet` whose files stay encoded.
+#[derive(Clone, PartialEq, Message)]
+struct RawSet {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    file: Vec<Bytes>,
+}
+
+impl Descriptors {
+    /// An encoded `FileDescriptorSet`; every service in it counts as offered.
+    pub fn embedded(set: &'static [u8]) -> Result<Self, prost::DecodeError> {
+        let mut all = Self::default();
+        for file in RawSet::decode(Bytes::from_static(set))?.file {
+            let header = all.insert(file)?;
+            for service in header.service {
+                let full = match header.package.as_deref() {
+                    None | Some("") => service.name().to_owned(),
+                    Some(package) => format!("{package}.{}", service.name()),
+                };
+                all.offer(full);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Counts a service as offered, unless it is one that only gRPC tools call.
+    pub fn offer(&mut self, service: String) {
+        if !OWN_AFFAIRS.iter().any(|it| service.starts_with(it)) {
+            self.services.insert(service);
+        }
+    }
+
+    /// Adds a file and returns it decoded.
+    pub fn insert(&mut self, file: Bytes) -> Result<FileDescriptorProto, prost::DecodeError> {
+        let header = FileDescriptorProto::decode(file.clone())?;
+        self.files.insert(header.name().to_owned(), file);
+        Ok(header)
+    }
+
+    /// The file of that name.
+    pub fn file(&self, name: &str) -> Option<&Bytes> {
+        self.files.get(name)
+    }
+
+    /// The full names of the offered services.
+    pub fn services(&self) -> &BTreeSet<String> {
+        &self.services
+    }
+
+    /// How many files there are.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// A pool of all files.
+    pub fn pool(&self) -> Result<DescriptorPool, PoolError> {
+        let set = RawSet {
+            file: self.files.values().cloned().collect(),
+        };
+        portico_transcode::pool(&set.encode_to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_embedded_set_names_its_services_and_keeps_their_options() {
+        let user = Descriptors::embedded(portico_proto::user::DESCRIPTOR_SET).unwrap();
+        let names: Vec<_> = user.services().iter().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            [
+                "portico.user.v1.ProvisioningService",
+                "portico.user.v1.UserEvents",
+                "portico.user.v1.UserService",
+            ]
+        );
+        let pool = user.pool().unwrap();
+        let http = pool.get_extension_by_name("google.api.http").unwrap();
+        let get = pool
+            .get_service_by_name("portico.user.v1.UserService")
+            .unwrap()
+            .methods()
+            .find(|method| method.name() == "GetUser")
+            .unwrap();
+        assert!(get.options().has_extension(&http));
+    }
+
+    #[test]
+    fn health_and_reflection_are_not_offered() {
+        let mut some = Descriptors::default();
+        some.offer("grpc.health.v1.Health".into());
+        some.offer("grpc.reflection.v1alpha.ServerReflection".into());
+        some.offer("orders.v1.Orders".into());
+        assert_eq!(some.services().len(), 1);
+    }
+}

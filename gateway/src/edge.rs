@@ -1,0 +1,61 @@
+//! What one worker of the gateway holds.
+
+use std::{sync::Arc, time::Duration};
+
+use portico_cache::Denylist;
+use portico_caller::Verifier;
+use portico_service::{Backend, Config, Readiness};
+
+use crate::contract::Contracts;
+
+/// Longer than clocks differ: an ended session is denied for as long as any of its tokens is good.
+const SLACK: Duration = Duration::from_secs(60);
+
+/// What all workers share.
+#[derive(Clone)]
+pub struct Shared {
+    /// The routes.
+    pub contracts: Arc<Contracts>,
+    /// Verifies tokens.
+    pub verifier: Verifier,
+    /// Ended sessions.
+    pub denylist: Denylist,
+    /// Whether the process can serve.
+    pub readiness: Readiness,
+    /// The longest body, in bytes.
+    pub body_limit: usize,
+    /// How long a request may take as a whole.
+    pub request_timeout: Duration,
+    /// How long the longest access token is good.
+    pub token_lifetime: Duration,
+}
+
+impl Shared {
+    /// What the configuration says, around what the process has.
+    pub fn new(
+        config: &Config,
+        contracts: Arc<Contracts>,
+        verifier: Verifier,
+        denylist: Denylist,
+        readiness: Readiness,
+    ) -> Self {
+        let token_lifetime = Duration::from_secs(config.auth.access_token_ttl_seconds);
+        Self {
+            contracts,
+            verifier,
+            denylist,
+            readiness,
+            body_limit: config.gateway.body_limit_bytes,
+            request_timeout: Duration::from_secs(config.gateway.request_timeout_seconds),
+            token_lifetime: token_lifetime + SLACK,
+        }
+    }
+}
+
+/// One worker's own part: connections are never shared between workers.
+pub struct Edge {
+    /// What all workers share.
+    pub shared: Shared,
+    /// One per upstream, in the order of the list.
+    pub backends: Vec<Backend>,
+}

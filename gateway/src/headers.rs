@@ -1,0 +1,160 @@
+//! The one place where the two worlds of headers meet: http 0.2 at the edge (actix), http 1 behind it
+//! (tonic). What passes is listed here; everything else stays on its side.
+
+use std::net::{IpAddr, SocketAddr};
+
+use actix_web::http::header::{self as edge, HeaderMap as EdgeHeaders};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use portico_telemetry::{propagation, request_id};
+use tonic::metadata::MetadataMap;
+
+/// The client's `User-Agent`: gRPC has a `user-agent` of its own.
+const USER_AGENT: &str = "portico-user-agent";
+
+/// The longest `User-Agent` that is passed on, in bytes.
+const LONGEST_USER_AGENT: usize = 512;
+
+/// Metadata of a reply by which a service of Portico says that a session has just ended.
+const ENDED_SESSION: &str = "portico-ended-session";
+
+/// What of a reply's metadata becomes a response header.
+const ANSWERED: [(&str, edge::HeaderName); 4] = [
+    ("cache-control", edge::CACHE_CONTROL),
+    ("etag", edge::ETAG),
+    ("location", edge::LOCATION),
+    ("retry-after", edge::RETRY_AFTER),
+];
+
+/// The metadata of a call, made from a list: whatever else the client sent (`x-forwarded-*`,
+/// `portico-*`, `grpc-*`, hop-by-hop headers) goes no further.
+pub fn forwarded(
+    headers: &EdgeHeaders,
+    request_id: &str,
+    peer: Option<SocketAddr>,
+) -> MetadataMap {
+    let mut out = HeaderMap::with_capacity(8);
+    copy(headers, &edge::AUTHORIZATION, &mut out, header::AUTHORIZATION);
+    out.extend(trace_context(headers));
+    propagation::inject_current(&mut out);
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        out.insert(HeaderName::from_static(request_id::HEADER), id);
+    }
+    if let Some(address) = peer.map(|peer| peer.ip().to_canonical()) {
+        out.insert(HeaderName::from_static("x-forwarded-for"), ip_value(address));
+    }
+    if let Some(agent) = headers.get(edge::USER_AGENT) {
+        let bytes = agent.as_bytes();
+        let bytes = &bytes[..bytes.len().min(LONGEST_USER_AGENT)];
+        if bytes.is_ascii()
+            && let Ok(value) = HeaderValue::from_bytes(bytes)
+        {
+            out.insert(HeaderName::from_static(USER_AGENT), value);
+        }
+    }
+    MetadataMap::from_headers(out)
+}
+
+/// The client's W3C trace context, for the parent of the request's span.
+pub fn trace_context(headers: &EdgeHeaders) -> HeaderMap {
+    let mut out = HeaderMap::new();
+    for name in [propagation::TRACEPARENT, "tracestate"] {
+        if let Some(value) = headers.get(name)
+            && let Ok(value) = HeaderValue::from_bytes(value.as_bytes())
+        {
+            out.insert(HeaderName::from_static(name), value);
+        }
+    }
+    out
+}
+
+/// Copies the metadata that REST callers may see into the response's headers.
+pub fn answered(metadata: &MetadataMap, out: &mut EdgeHeaders) {
+    for (key, name) in ANSWERED {
+        if let Some(value) = metadata.get(key)
+            && let Ok(value) = edge::HeaderValue::from_bytes(value.as_encoded_bytes())
+        {
+            out.insert(name, value);
+        }
+    }
+}
+
+/// The sessions that a reply says have ended.
+pub fn ended_sessions(metadata: &MetadataMap) -> impl Iterator<Item = &str> {
+    let values = metadata.get_all(ENDED_SESSION).into_iter();
+    values.filter_map(|value| value.to_str().ok())
+}
+
+fn copy(
+    from: &EdgeHeaders,
+    edge_name: &edge::HeaderName,
+    out: &mut HeaderMap,
+    name: HeaderName,
+) {
+    if let Some(value) = from.get(edge_name)
+        && let Ok(value) = HeaderValue::from_bytes(value.as_bytes())
+    {
+        out.insert(name, value);
+    }
+}
+
+fn ip_value(address: IpAddr) -> HeaderValue {
+    HeaderValue::try_from(address.to_string()).expect("an address is visible ASCII")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> EdgeHeaders {
+        let mut map = EdgeHeaders::new();
+        for (name, value) in pairs {
+            map.append(
+                edge::HeaderName::from_static(name),
+                edge::HeaderValue::from_static(value),
+            );
+        }
+        map
+    }
+
+    #[test]
+    fn only_what_is_listed_goes_on() {
+        let sent = headers(&[
+            ("authorization", "Bearer t"),
+            ("x-forwarded-for", "6.6.6.6"),
+            ("x-forwarded-proto", "https"),
+            ("portico-user-agent", "forged"),
+            ("portico-ended-session", "s"),
+            ("grpc-timeout", "1H"),
+            ("te", "trailers"),
+            ("connection", "keep-alive"),
+            ("cookie", "a=b"),
+            ("user-agent", "curl/8"),
+            ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ]);
+        let peer = "[::ffff:192.0.2.7]:4711".parse().unwrap();
+        let metadata = forwarded(&sent, "r-1", Some(peer)).into_headers();
+        let mut names: Vec<_> = metadata.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(
+            names,
+            ["authorization", "portico-user-agent", "traceparent", "x-forwarded-for", "x-request-id"]
+        );
+        assert_eq!(metadata["x-forwarded-for"], "192.0.2.7");
+        assert_eq!(metadata["portico-user-agent"], "curl/8");
+        assert_eq!(metadata["x-request-id"], "r-1");
+    }
+
+    #[test]
+    fn only_what_is_listed_comes_back() {
+        let mut metadata = MetadataMap::new();
+        metadata.insert("cache-control", "public, max-age=60".parse().unwrap());
+        metadata.insert("set-cookie", "a=b".parse().unwrap());
+        metadata.append("portico-ended-session", "s-1".parse().unwrap());
+        metadata.append("portico-ended-session", "s-2".parse().unwrap());
+        let mut out = EdgeHeaders::new();
+        answered(&metadata, &mut out);
+        assert_eq!(out.len(), 1);
+        assert_eq!(out.get("cache-control").unwrap(), "public, max-age=60");
+        assert_eq!(ended_sessions(&metadata).collect::<Vec<_>>(), ["s-1", "s-2"]);
+    }
+}

@@ -1,0 +1,144 @@
+//! What a request may be, before anybody looks into it.
+
+use std::time::Instant;
+
+use actix_web::{
+    HttpMessage, HttpRequest,
+    error::PayloadError,
+    http::{
+        StatusCode,
+        header::{CONTENT_ENCODING, CONTENT_LENGTH},
+    },
+    web::{Bytes, BytesMut, Payload},
+};
+use futures_util::StreamExt;
+use tokio::time::timeout_at;
+
+use crate::problem::Problem;
+
+/// The longest request target, in bytes.
+const LONGEST_TARGET: usize = 8 * 1024;
+
+/// The most bytes that all header fields may have together.
+const LONGEST_HEADERS: usize = 32 * 1024;
+
+/// Refuses a head that is too large, or whose path could mean one thing here and another elsewhere.
+pub fn head(request: &HttpRequest) -> Result<(), Problem> {
+    let uri = request.uri();
+    let target = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
+    if target > LONGEST_TARGET {
+        return Err(Problem::new(
+            StatusCode::URI_TOO_LONG,
+            "URI_TOO_LONG",
+            format!("the request target may have {LONGEST_TARGET} bytes at most"),
+        ));
+    }
+    let headers = request.headers().iter();
+    let size: usize = headers.map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if size > LONGEST_HEADERS {
+        return Err(Problem::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "HEADERS_TOO_LARGE",
+            format!("the header fields may have {LONGEST_HEADERS} bytes at most"),
+        ));
+    }
+    if uri.path().split('/').any(is_dots) {
+        return Err(Problem::bad_request("the path must not have the segments . and .."));
+    }
+    Ok(())
+}
+
+/// Whether a segment is `.` or `..`, plain or percent-encoded: others would resolve it.
+fn is_dots(segment: &str) -> bool {
+    matches!(segment.len(), 1..=6)
+        && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+}
+
+/// Reads the body, at most `limit` bytes of it and until the deadline.
+pub async fn body(
+    request: &HttpRequest,
+    mut payload: Payload,
+    limit: usize,
+    deadline: Instant,
+) -> Result<Bytes, Problem> {
+    let announced = request.headers().get(CONTENT_LENGTH);
+    let announced = announced.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit as u64) {
+        return Err(Problem::body_too_large(limit));
+    }
+    let mut first = Bytes::new();
+    let mut more = BytesMut::new();
+    loop {
+        let chunk = timeout_at(deadline.into(), payload.next()).await;
+        let Some(chunk) = chunk.map_err(|_elapsed| Problem::request_timeout())? else {
+            break;
+        };
+        let chunk = chunk.map_err(|error| match error {
+            PayloadError::Overflow => Problem::body_too_large(limit),
+            _ => Problem::bad_request("the body was cut off"),
+        })?;
+        if first.len() + more.len() + chunk.len() > limit {
+            return Err(Problem::body_too_large(limit));
+        }
+        if first.is_empty() {
+            first = chunk;
+        } else {
+            if more.is_empty() {
+                more.extend_from_slice(&first);
+                first.clear();
+            }
+            more.extend_from_slice(&chunk);
+        }
+    }
+    Ok(if more.is_empty() { first } else { more.freeze() })
+}
+
+/// Whether a body, if there is one, is JSON in UTF-8 and not compressed.
+pub fn is_json(request: &HttpRequest) -> bool {
+    let coded = request.headers().get(CONTENT_ENCODING);
+    if coded.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return false;
+    }
+    let Ok(Some(mime)) = request.mime_type() else {
+        return false;
+    };
+    let charset = mime.get_param("charset");
+    mime.essence_str() == "application/json" && charset.is_none_or(|it| it == "utf-8")
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn dot_segments_are_refused_in_every_spelling() {
+        for path in ["/a/../b", "/a/..", "/./a", "/a/%2e%2E/b", "/a/.%2e"] {
+            let request = TestRequest::with_uri(path).to_http_request();
+            assert!(head(&request).is_err(), "{path}");
+        }
+        for path in ["/a/..b", "/a/.well-known", "/a/...", "/a.b/c"] {
+            let request = TestRequest::with_uri(path).to_http_request();
+            assert!(head(&request).is_ok(), "{path}");
+        }
+    }
+
+    #[test]
+    fn only_plain_json_is_json() {
+        let is = |content_type: &'static str| {
+            let request = TestRequest::post().insert_header(("content-type", content_type));
+            is_json(&request.to_http_request())
+        };
+        assert!(is("application/json"));
+        assert!(is("Application/JSON; charset=UTF-8"));
+        assert!(!is("application/json; charset=latin1"));
+        assert!(!is("text/plain"));
+        assert!(!is("application/x-www-form-urlencoded"));
+        assert!(!is("???"));
+        let packed = TestRequest::post()
+            .insert_header(("content-type", "application/json"))
+            .insert_header(("content-encoding", "gzip"));
+        assert!(!is_json(&packed.to_http_request()));
+    }
+}

@@ -1,0 +1,243 @@
+//! Refusals as the REST caller sees them: `application/problem+json` (RFC 9457).
+
+mod upstream;
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use actix_web::{
+    HttpResponse,
+    http::{
+        StatusCode,
+        header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+    },
+};
+use bytes::Bytes;
+use portico_caller::Refusal;
+use serde::Serialize;
+use tonic::Status;
+
+pub use upstream::Origin;
+pub(crate) use upstream::within_body;
+
+/// The media type of every refusal.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// A request that was not served, and all that its caller is told about it. What caused it goes to the
+/// log where it is found, never in here.
+#[derive(Debug)]
+pub struct Problem(Box<Body>);
+
+#[derive(Debug)]
+struct Body {
+    status: StatusCode,
+    code: Cow<'static, str>,
+    detail: Cow<'static, str>,
+    errors: Vec<Fault>,
+    allow: Option<String>,
+    retry_after: Option<u64>,
+    challenge: Option<String>,
+}
+
+/// What is wrong with one field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// Where the caller wrote it, in lowerCamelCase: `displayName`, `items[3].name`, `pageSize`.
+    pub field: String,
+    /// What is wrong with the value.
+    pub description: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
+    errors: &'a [Fault],
+    request_id: &'a str,
+}
+
+impl Problem {
+    /// A problem with its status, its stable code and a sentence for the person who reads it.
+    pub fn new(
+        status: StatusCode,
+        code: impl Into<Cow<'static, str>>,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self(Box::new(Body {
+            status,
+            code: code.into(),
+            detail: detail.into(),
+            errors: Vec::new(),
+            allow: None,
+            retry_after: None,
+            challenge: None,
+        }))
+    }
+
+    /// The body is not JSON, or is missing where one is needed.
+    pub fn invalid_json(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "INVALID_JSON", detail)
+    }
+
+    /// The body is not JSON from some field on.
+    pub fn malformed_json(fault: Fault) -> Self {
+        Self::faulty("INVALID_JSON", fault)
+    }
+
+    /// The body or the query names a field that does not exist.
+    pub fn unknown_field(fault: Fault) -> Self {
+        Self::faulty("UNKNOWN_FIELD", fault)
+    }
+
+    /// A value in the body, the query or the path does not fit its field.
+    pub fn invalid_field(fault: Fault) -> Self {
+        Self::faulty("INVALID_FIELD", fault)
+    }
+
+    fn faulty(code: &'static str, fault: Fault) -> Self {
+        let detail = format!("{}: {}", fault.field, fault.description);
+        let mut problem = Self::new(StatusCode::BAD_REQUEST, code, detail);
+        problem.0.errors.push(fault);
+        problem
+    }
+
+    /// The request as a whole is not one that can be served.
+    pub fn bad_request(detail: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", detail)
+    }
+
+    /// No route has the path.
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", "there is nothing at this path")
+    }
+
+    /// The path has routes, but none for the method. `allow` lists those that it has.
+    pub fn method_not_allowed(allow: String) -> Self {
+        let mut problem = Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "METHOD_NOT_ALLOWED",
+            format!("this path answers {allow}"),
+        );
+        problem.0.allow = Some(allow);
+        problem
+    }
+
+    /// The body is longer than the limit, in bytes.
+    pub fn body_too_large(limit: usize) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "BODY_TOO_LARGE",
+            format!("the body may have {limit} bytes at most"),
+        )
+    }
+
+    /// The body is not `application/json`.
+    pub fn unsupported_media_type() -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "UNSUPPORTED_MEDIA_TYPE",
+            "the body must be application/json in UTF-8, without content coding",
+        )
+    }
+
+    /// `If-Match` cannot hold, or cannot be checked.
+    pub fn precondition_failed(detail: &'static str) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, "ETAG_MISMATCH", detail)
+    }
+
+    /// The body did not arrive in time.
+    pub fn request_timeout() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "REQUEST_TIMEOUT",
+            "the body did not arrive in time",
+        )
+    }
+
+    /// The service did not answer in time.
+    pub fn deadline_exceeded() -> Self {
+        Self::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "DEADLINE_EXCEEDED",
+            "the service did not answer in time",
+        )
+    }
+
+    /// The service is away; a retry helps.
+    pub fn unavailable() -> Self {
+        let mut problem = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "UNAVAILABLE",
+            "the service cannot be reached at the moment",
+        );
+        problem.0.retry_after = Some(1);
+        problem
+    }
+
+    /// Something broke that the caller can do nothing about.
+    pub fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "INTERNAL",
+            "something went wrong on our side",
+        )
+    }
+
+    /// The edge itself does not let the caller in.
+    pub fn refused(refusal: Refusal, origin: &Origin<'_>) -> Self {
+        Self::from_status(&Status::from(refusal), origin)
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// The stable code, such as `EMAIL_TAKEN`.
+    pub fn code(&self) -> &str {
+        &self.0.code
+    }
+
+    /// The answer to send.
+    pub fn into_response(self, request_id: &str) -> HttpResponse {
+        let Self(body) = self;
+        let document = Document {
+            r#type: "about:blank",
+            title: title(body.status),
+            status: body.status.as_u16(),
+            detail: &body.detail,
+            code: &body.code,
+            errors: &body.errors,
+            request_id,
+        };
+        let json = serde_json::to_vec(&document).expect("a document of strings serializes");
+        let mut response = HttpResponse::new(body.status).set_body(Bytes::from(json));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if let Some(seconds) = body.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        let texts = [(ALLOW, body.allow), (WWW_AUTHENTICATE, body.challenge)];
+        for (name, text) in texts {
+            if let Some(value) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
+                headers.insert(name, value);
+            }
+        }
+        response.map_into_boxed_body()
+    }
+}
+
+/// `about:blank` problems are titled by their status (RFC 9457, section 4.2.1).
+fn title(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        499 => "Client Closed Request",
+        _ => status.canonical_reason().unwrap_or("Error"),
+    }
+}

@@ -1,0 +1,184 @@
+//! Starting and stopping: actix runs in a system of its own, beside whatever runtime calls.
+
+use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
+
+use actix_web::{App, HttpServer, rt::System};
+use portico_cache::Denylist;
+use portico_caller::Verifier;
+use portico_service::{Backend, Config, Frame};
+use portico_telemetry::http::Connection;
+use thiserror::Error;
+use tokio::{net::TcpSocket, sync::oneshot};
+use tracing::info;
+
+use crate::{
+    contract::{self, Contracts, Descriptors, Mount, Source},
+    edge::{Edge, Shared},
+    server,
+};
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// The most connections that one worker holds at once.
+const CONNECTIONS: usize = 10_000;
+
+/// How long a client may take to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection may be idle. Longer than the minute that load balancers in front keep theirs,
+/// so that they close first.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long after a request's deadline its worker is waited for when the process stops.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A service whose RPCs become REST routes.
+#[derive(Clone)]
+pub struct Upstream {
+    /// Its name in logs and metrics.
+    pub name: String,
+    /// Makes a connection. Called once per worker inside its runtime, and once for reflection.
+    pub backend: Arc<dyn Fn() -> Backend + Send + Sync>,
+    /// Its descriptors as they were when the gateway was built. Given for the services of Portico only:
+    /// it also makes their word on ended sessions count.
+    pub descriptors: Option<&'static [u8]>,
+}
+
+/// Why the gateway does not start, or stopped.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, #[source] io::Error),
+    /// An embedded descriptor set does not compile.
+    #[error("the embedded descriptors of {0} are invalid: {1}")]
+    Descriptors(String, String),
+    /// The server failed.
+    #[error("the http server failed: {0}")]
+    Serve(#[from] io::Error),
+    /// The server's thread ended without a word.
+    #[error("the http server's thread panicked")]
+    Panicked,
+}
+
+/// A gateway that accepts connections.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens; with port 0 in the configuration, on a free port.
+    pub addr: SocketAddr,
+    done: oneshot::Receiver<io::Result<()>>,
+}
+
+impl Server {
+    /// Waits until the gateway has stopped: after the frame's `stop` it accepts nothing more, finishes
+    /// what runs within the request timeout, and closes.
+    pub async fn run(self) -> Result<(), Error> {
+        self.done.await.map_err(|_closed| Error::Panicked)?.map_err(Error::Serve)
+    }
+}
+
+/// Starts the gateway. Must be called inside a tokio runtime, which follows the upstreams' contracts;
+/// requests are served on threads of their own.
+pub fn bind(
+    config: &Config,
+    upstreams: Vec<Upstream>,
+    verifier: Verifier,
+    denylist: Denylist,
+    frame: &Frame,
+) -> Result<Server, Error> {
+    let contracts = Arc::new(Contracts::new(upstreams.len()));
+    mount_embedded(&contracts, &upstreams)?;
+    let every = Duration::from_secs(config.gateway.reflect_interval_seconds.max(1));
+    for (index, upstream) in upstreams.iter().enumerate() {
+        let source = Source {
+            index,
+            name: upstream.name.clone(),
+            ours: upstream.descriptors.is_some(),
+            backend: (upstream.backend)(),
+        };
+        Arc::clone(&contracts).follow(source, every, frame);
+    }
+
+    let listen = config.gateway.listen;
+    let listener = listener(listen).map_err(|error| Error::Listen(listen, error))?;
+    let addr = listener.local_addr()?;
+    let readiness = frame.readiness.clone();
+    let shared = Shared::new(config, contracts, verifier, denylist, readiness);
+    let workers = match config.gateway.workers {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    };
+    let (finished, done) = oneshot::channel();
+    let frame = frame.clone();
+    thread::Builder::new().name("gateway".to_owned()).spawn(move || {
+        let result = System::new().block_on(serve(listener, workers, shared, upstreams, frame));
+        // Nobody may be waiting for the end.
+        let _ = finished.send(result);
+    })?;
+    info!(%addr, workers, "listening");
+    Ok(Server { addr, done })
+}
+
+fn mount_embedded(contracts: &Contracts, upstreams: &[Upstream]) -> Result<(), Error> {
+    for (index, Upstream { name, descriptors, .. }) in upstreams.iter().enumerate() {
+        let Some(set) = descriptors else { continue };
+        let invalid = |error: &dyn std::error::Error| {
+            Error::Descriptors(name.clone(), error.to_string())
+        };
+        let descriptors = Descriptors::embedded(set).map_err(|error| invalid(&error))?;
+        let mount = Mount::compile(index, name, true, descriptors);
+        contracts.mount(name, mount.map_err(|error: contract::Error| invalid(&error))?);
+    }
+    Ok(())
+}
+
+fn listener(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
+async fn serve(
+    listener: std::net::TcpListener,
+    workers: usize,
+    shared: Shared,
+    upstreams: Vec<Upstream>,
+    frame: Frame,
+) -> io::Result<()> {
+    let patience = shared.request_timeout + GRACE;
+    let app = move || {
+        let backends = upstreams.iter().map(|upstream| (upstream.backend)()).collect();
+        let edge = Edge {
+            shared: shared.clone(),
+            backends,
+        };
+        App::new().configure(server::configure(edge))
+    };
+    let server = HttpServer::new(app)
+        .workers(workers)
+        .max_connections(CONNECTIONS)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .keep_alive(KEEP_ALIVE)
+        .tcp_nodelay(true)
+        .shutdown_timeout(patience.as_secs())
+        .disable_signals()
+        .on_connect(|_connection, extensions| {
+            extensions.insert(Connection::open());
+        })
+        .listen_auto_h2c(listener)?
+        .run();
+    let handle = server.handle();
+    let check = frame.readiness.check("gateway");
+    check.up();
+    actix_web::rt::spawn(async move {
+        frame.stop.cancelled().await;
+        check.down("stopping");
+        handle.stop(true).await;
+    });
+    server.await
+}

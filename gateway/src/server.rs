@@ -1,0 +1,122 @@
+//! One request from top to bottom, and the application that hands it over.
+
+use std::{
+    sync::{Arc, LazyLock},
+    time::Instant,
+};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        Method, StatusCode,
+        header::{
+            ALLOW, CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+        },
+    },
+    web,
+};
+use portico_telemetry::{http as metrics, request_id};
+use portico_transcode::Found;
+use tracing::Instrument;
+
+use crate::{
+    caller,
+    contract::{Kind, Target},
+    edge::Edge,
+    limits, own,
+    problem::Problem,
+    proxy::{self, Exchange},
+    trace,
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static(request_id::HEADER);
+
+/// What metrics and traces call a request that met no route.
+static UNMATCHED: LazyLock<Arc<str>> = LazyLock::new(|| "unmatched".into());
+
+/// Fills the application of one worker. Everything goes through [`serve`]: routes come from contracts,
+/// so actix has none.
+pub fn configure(edge: Edge) -> impl FnOnce(&mut web::ServiceConfig) {
+    |app| {
+        app.app_data(web::Data::new(edge));
+        app.default_service(web::to(serve));
+    }
+}
+
+async fn serve(request: HttpRequest, body: web::Payload, edge: web::Data<Edge>) -> HttpResponse {
+    let started = Instant::now();
+    let sent = request.headers().get(REQUEST_ID);
+    let id = request_id::accept_or_new(sent.and_then(|value| value.to_str().ok()));
+
+    let contract = edge.shared.contracts.current();
+    let found = contract.find(request.method().as_str(), request.path());
+    let template = match &found {
+        Found::Route { value, .. } => &value.template,
+        Found::MethodNotAllowed { .. } | Found::NotFound => &UNMATCHED,
+    };
+
+    let span = trace::span(&request, template, &id);
+    let answer = answer(&edge, &request, body, &found, &id, started).instrument(span.clone()).await;
+    let mut response = answer.unwrap_or_else(|problem| problem.into_response(&id));
+    finish(&mut response, &id);
+
+    let status = response.status().as_u16();
+    trace::close(&span, status);
+    metrics::observe(request.method().as_str(), template, status, started.elapsed());
+    response
+}
+
+async fn answer(
+    edge: &Edge,
+    request: &HttpRequest,
+    body: web::Payload,
+    found: &Found<'_, '_, Target>,
+    id: &str,
+    started: Instant,
+) -> Result<HttpResponse, Problem> {
+    limits::head(request)?;
+    let (target, captures) = match found {
+        Found::Route { value, captures } => (*value, captures.as_slice()),
+        Found::MethodNotAllowed { allow } if request.method() == Method::OPTIONS => {
+            return Ok(options(allow));
+        }
+        Found::MethodNotAllowed { allow } => return {
+            return Err(Problem::method_not_allowed(allow.join(", ")));
+        }
+        Found::NotFound => return Err(Problem::not_found()),
+    };
+    let route = match &target.kind {
+        Kind::Rpc(route) => route,
+        Kind::Own(own) => return own::answer(*own, &edge.shared),
+    };
+    caller::admit(&edge.shared.verifier, route, request).await?;
+    let exchange = Exchange {
+        edge,
+        request,
+        route,
+        captures,
+        id,
+        deadline: started + edge.shared.request_timeout,
+    };
+    proxy::forward(exchange, body).await
+}
+
+fn options(allow: &[&str]) -> HttpResponse {
+    let mut response = HttpResponse::new(StatusCode::NO_CONTENT);
+    if let Ok(value) = HeaderValue::try_from(allow.join(", ")) {
+        response.headers_mut().insert(ALLOW, value);
+    }
+    response
+}
+
+/// What every response says, whoever made it.
+fn finish(response: &mut HttpResponse, id: &str) {
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}

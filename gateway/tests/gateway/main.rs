@@ -1,0 +1,10 @@
+//! The gateway through its public door: HTTP in front, gRPC services of the tests' own behind.
+
+mod access;
+mod binary;
+mod http;
+mod preconditions;
+mod refusals;
+mod stranger;
+mod support;
+mod upstream;

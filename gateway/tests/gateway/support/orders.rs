@@ -1,0 +1,158 @@
+//! A stranger's service on a real port, described by nothing but its own reflection.
+
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use protox::Compiler;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    Request, Response, Status,
+    body::Body,
+    codegen::{Service, http},
+    server::{Grpc, NamedService, UnaryService},
+    transport::{Server, server::TcpIncoming},
+};
+use tonic_prost::ProstCodec;
+
+/// The message of `orders.proto`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Order {
+    #[prost(string, tag = "1")]
+    pub name: String,
+    #[prost(int64, tag = "2")]
+    pub cents: i64,
+    #[prost(string, tag = "3")]
+    pub said: String,
+}
+
+/// A running service. Dropping it ends it.
+pub struct Orders {
+    pub addr: SocketAddr,
+    stop: CancellationToken,
+    running: Option<JoinHandle<()>>,
+}
+
+/// Which versions of reflection it offers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Reflection {
+    V1,
+    V1Alpha,
+}
+
+impl Orders {
+    /// Starts on a free port with the routes of the file.
+    pub async fn start() -> Self {
+        Self::deploy("127.0.0.1:0", "", Reflection::V1).await
+    }
+
+    /// Starts with more RPCs in its file than `orders.proto` has.
+    pub async fn deploy(listen: &str, more: &str, reflection: Reflection) -> Self {
+        let set = descriptors(more);
+        let builder =
+            tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(&set);
+        let mut server = Server::builder();
+        let router = match reflection {
+            Reflection::V1 => server.add_service(builder.build_v1().unwrap()),
+            Reflection::V1Alpha => server.add_service(builder.build_v1alpha().unwrap()),
+        };
+        let listener = TcpListener::bind(listen).await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let stopped = stop.clone().cancelled_owned();
+        let serving = router
+            .add_service(Shop)
+            .serve_with_incoming_shutdown(TcpIncoming::from(listener), stopped);
+        #[expect(clippy::disallowed_methods, reason = "the test waits for it by itself")]
+        let running = tokio::spawn(async move { serving.await.unwrap() });
+        Self { addr, stop, running: Some(running) }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Stops, so that the port is free again.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        self.running.take().expect("it runs once").await.unwrap();
+    }
+}
+
+impl Drop for Orders {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// The descriptor set of `orders.proto`, with further RPCs where it says so.
+fn descriptors(more: &str) -> Vec<u8> {
+    let here = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/proto");
+    let contract = concat!(env!("CARGO_MANIFEST_DIR"), "/../proto");
+    let third_party = concat!(env!("CARGO_MANIFEST_DIR"), "/../proto/third_party");
+    let folder = tempfile::tempdir().unwrap();
+    let source = std::fs::read_to_string(format!("{here}/orders/v1/orders.proto")).unwrap();
+    assert!(source.contains("// MORE"));
+    std::fs::create_dir_all(folder.path().join("orders/v1")).unwrap();
+    std::fs::write(
+        folder.path().join("orders/v1/orders.proto"),
+        source.replace("// MORE", more),
+    )
+    .unwrap();
+    let mut compiler =
+        Compiler::new([folder.path().as_os_str(), contract.as_ref(), third_party.as_ref()]).unwrap();
+    compiler.include_imports(true);
+    compiler.open_file("orders/v1/orders.proto").unwrap();
+    compiler.encode_file_descriptor_set()
+}
+
+#[derive(Clone)]
+struct Shop;
+
+impl NamedService for Shop {
+    const NAME: &'static str = "orders.v1.Orders";
+}
+
+impl Service<http::Request<Body>> for Shop {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<http::Response<Body>, Infallible>>;
+
+    fn poll_ready(
+        &mut self,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), Infallible>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+        async move {
+            let mut grpc = Grpc::new(ProstCodec::<Order, Order>::default());
+            Ok(grpc.unary(Answer(method), request).await)
+        }
+        .boxed()
+    }
+}
+
+struct Answer(String);
+
+impl UnaryService<Order> for Answer {
+    type Response = Order;
+    type Future = BoxFuture<'static, Result<Response<Order>, Status>>;
+
+    fn call(&mut self, request: Request<Order>) -> Self::Future {
+        let method = self.0.clone();
+        async move {
+            let order = request.into_inner();
+            if order.name == "slow" {
+                tokio::time::sleep(Duration::from_secs(30)).await;
+            }
+            let mut response = Response::new(Order { said: method, ..order });
+            let claimed = "s-1".parse().unwrap();
+            response.metadata_mut().insert("portico-ended-session", claimed);
+            Ok(response)
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,54 @@
+//! Services that are away, late or broken.
+
+use std::time::{Duration, Instant};
+
+use crate::support::{Edge, Orders, Reflection, Start, eventually, problem};
+
+const ORDER: &str = "/api/v1/orders/o-1";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_is_away_answers_503_and_comes_back() {
+    let orders = Orders::start().await;
+    let upstreams = vec![("orders", orders.url())];
+    let edge = Edge::start_with(Start { upstreams, ..Start::default() }).await;
+    let status = || async { edge.get(ORDER).send().await.unwrap().status().as_u16() };
+    eventually("the service is mounted", || async { status().await == 200 }).await;
+
+    let listen = orders.addr.to_string();
+    orders.stop().await;
+    let response = edge.get(ORDER).send().await.unwrap();
+    assert_eq!(response.headers()["retry-after"], "1");
+    problem(response, 503, "UNAVAILABLE").await;
+
+    let _back = Orders::deploy(&listen, "", Reflection::V1).await;
+    eventually("the service is back", || async { status().await == 200 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_service_is_not_waited_for() {
+    let orders = Orders::start().await;
+    let edge = Edge::start_with(Start {
+        upstreams: vec![("orders", orders.url())],
+        settings: vec![("GATEWAY__REQUEST_TIMEOUT_SECONDS", "1")],
+    })
+    .await;
+    eventually("the service is mounted", || async {
+        edge.get(ORDER).send().await.unwrap().status() == 200
+    })
+    .await;
+    let started = Instant::now();
+    let response = edge.get("/api/v1/orders/slow").send().await.unwrap();
+    problem(response, 504, "DEADLINE_EXCEEDED").await;
+    let took = started.elapsed();
+    assert!(took > Duration::from_millis(900) && took < Duration::from_secs(4), "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_that_never_was_there_hinders_nobody() {
+    let upstreams = vec![("ghost", "http://127.0.0.1:1".to_owned())];
+    let edge = Edge::start_with(Start { upstreams, ..Start::default() }).await;
+    edge.frame.readiness.wait().await;
+    assert_eq!(edge.get("/ready").send().await.unwrap().status(), 200);
+    assert_eq!(edge.get("/.well-known/jwks.json").send().await.unwrap().status(), 200);
+    problem(edge.get(ORDER).send().await.unwrap(), 404, "NOT_FOUND").await;
+}
