@@ -5,7 +5,8 @@ mod raw;
 use std::collections::HashMap;
 
 use portico_proto::policy;
-use prost_reflect::{DescriptorPool, Kind, MessageDescriptor, MethodDescriptor, prost::Message};
+use prost::Message;
+use prost_reflect::{DescriptorPool, Kind, MessageDescriptor, MethodDescriptor};
 use tracing::error;
 
 /// Who is let in at all.

@@ -3,7 +3,7 @@
 //! Reflected options would be nicer to read, but decoding them panics on bytes that are no good, and a
 //! stranger's service may send any.
 
-use prost_reflect::prost::{
+use prost::{
     DecodeError, Message,
     bytes::Bytes,
     encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
@@ -11,21 +11,18 @@ use prost_reflect::prost::{
 
 /// As much of `google.protobuf.FileDescriptorProto` as is needed.
 #[derive(Clone, PartialEq, Message)]
-#[prost(prost_path = "prost_reflect::prost")]
 struct File {
     #[prost(message, repeated, tag = "6")]
     services: Vec<Service>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-#[prost(prost_path = "prost_reflect::prost")]
 struct Service {
     #[prost(message, repeated, tag = "2")]
     methods: Vec<Method>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-#[prost(prost_path = "prost_reflect::prost")]
 struct Method {
     #[prost(bytes = "bytes", tag = "4")]
     options: Bytes,
@@ -41,8 +38,17 @@ pub(super) fn method_options(file: &[u8]) -> Vec<Vec<Bytes>> {
         .collect()
 }
 
+/// The bytes are no protobuf message.
+pub(super) struct Unreadable;
+
+impl From<DecodeError> for Unreadable {
+    fn from(_: DecodeError) -> Self {
+        Self
+    }
+}
+
 /// A message field of an encoded message. Its pieces are joined, since protobuf merges them.
-pub(super) fn field(mut message: &[u8], number: u32) -> Result<Option<Vec<u8>>, DecodeError> {
+pub(super) fn field(mut message: &[u8], number: u32) -> Result<Option<Vec<u8>>, Unreadable> {
     let mut found: Option<Vec<u8>> = None;
     while !message.is_empty() {
         let (tag, wire_type) = decode_key(&mut message)?;
@@ -51,10 +57,11 @@ pub(super) fn field(mut message: &[u8], number: u32) -> Result<Option<Vec<u8>>, 
             continue;
         }
         if wire_type != WireType::LengthDelimited {
-            return Err(truncated());
+            return Err(Unreadable);
         }
-        let length = usize::try_from(decode_varint(&mut message)?).map_err(|_| truncated())?;
-        let (piece, rest) = message.split_at_checked(length).ok_or_else(truncated)?;
+        let length = decode_varint(&mut message)?;
+        let length = usize::try_from(length).map_err(|_| Unreadable)?;
+        let (piece, rest) = message.split_at_checked(length).ok_or(Unreadable)?;
         found.get_or_insert_default().extend_from_slice(piece);
         message = rest;
     }

@@ -1,0 +1,376 @@
+//! What is wrong with tokens, one fault at a time.
+
+use portico_caller::{MAX_TOKEN_BYTES, Refusal};
+use portico_proto::error::Reason;
+use ring::hmac;
+use serde_json::{Value, json};
+use tonic::Status;
+
+use crate::world::{ALICE, NOW, Signer, World, base64, claims, service_claims};
+
+async fn refused(world: &World, token: &str) -> Reason {
+    match world.verifier.verify(token).await {
+        Ok(caller) => panic!("let {caller:?} in by {token}"),
+        Err(refusal) => refusal.reason(),
+    }
+}
+
+/// The parts of a good token.
+fn parts(world: &World) -> (String, String, String) {
+    let token = world.signer.token(&claims());
+    let mut parts = token.split('.').map(str::to_owned);
+    (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap())
+}
+
+#[tokio::test]
+async fn a_good_token_names_its_holder() {
+    for signer in [Signer::es256("k"), Signer::eddsa("k")] {
+        let world = World::with(signer).await;
+        let caller = world.verifier.verify(&world.signer.token(&claims())).await.unwrap();
+        assert_eq!(caller.subject, ALICE);
+        assert_eq!(caller.session.as_deref(), Some("s-1"));
+        assert_eq!(caller.client_id, "first-party");
+        assert_eq!(caller.scopes.to_string(), "profile email");
+        assert_eq!(caller.roles, ["member"]);
+        assert_eq!(caller.expires_at, NOW + 600);
+        assert!(!caller.service);
+        assert!(caller.has_scope("email") && !caller.has_scope("mail"));
+        assert!(caller.is(&ALICE.to_uppercase()) && !caller.is("me"));
+    }
+}
+
+#[tokio::test]
+async fn the_type_may_be_written_as_a_media_type() {
+    let world = World::new().await;
+    for typ in ["at+jwt", "AT+JWT", "application/at+jwt", "Application/At+Jwt"] {
+        let header = json!({"alg": "ES256", "kid": "k-1", "typ": typ});
+        let token = world.signer.sign(&header, &claims());
+        assert!(world.verifier.verify(&token).await.is_ok(), "{typ}");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_header_is_refused() {
+    let world = World::new().await;
+    let good = world.signer.header();
+    let changes = [
+        json!({"alg": "none"}),
+        json!({"alg": "None"}),
+        json!({"alg": ""}),
+        json!({"alg": "HS256"}),
+        json!({"alg": "RS256"}),
+        json!({"alg": "ES384"}),
+        json!({"alg": "es256"}),
+        json!({"alg": "EdDSA"}),
+        json!({"alg": null}),
+        json!({"alg": 1}),
+        json!({"typ": "JWT"}),
+        json!({"typ": "rt+jwt"}),
+        json!({"typ": ""}),
+        json!({"typ": "application/"}),
+        json!({"typ": null}),
+        json!({"kid": ""}),
+        json!({"kid": null}),
+        json!({"kid": "k-2"}),
+        json!({"kid": "K-1"}),
+        json!({"kid": 1}),
+        json!({"crit": ["exp"]}),
+        json!({"crit": []}),
+        json!({"crit": null}),
+    ];
+    for change in changes {
+        let mut header = good.clone();
+        for (name, value) in change.as_object().unwrap() {
+            header[name] = value.clone();
+        }
+        let token = world.signer.sign(&header, &claims());
+        assert_eq!(refused(&world, &token).await, Reason::TokenInvalid, "{change}");
+    }
+    for header in ["", "null", "[]", "{", r#"{"alg":"ES256","alg":"ES256","typ":"at+jwt","kid":"k-1"}"#] {
+        let token = world.signer.sign_raw(header, claims().to_string());
+        assert_eq!(refused(&world, &token).await, Reason::TokenInvalid, "{header}");
+    }
+    let token = world.signer.sign_raw(b"{\"alg\":\"ES256\xff\"}", claims().to_string());
+    assert_eq!(refused(&world, &token).await, Reason::TokenInvalid);
+}
+
+#[tokio::test]
+async fn a_token_without_signature_is_refused() {
+    let world = World::new().await;
+    let (header, payload, _) = parts(&world);
+    let none = base64(json!({"alg": "none", "typ": "at+jwt", "kid": "k-1"}).to_string());
+    for token in [
+        format!("{none}.{payload}."),
+        format!("{none}.{payload}"),
+        format!("{header}.{payload}."),
+        format!("{header}.{payload}"),
+    ] {
+        assert_eq!(refused(&world, &token).await, Reason::TokenInvalid, "{token}");
+    }
+}
+
+#[tokio::test]
+async fn the_public_key_is_no_shared_secret() {
+    let world = World::new().await;
+    let jwk = world.signer.jwk();
+    for secret in [jwk.x.clone(), jwk.y.clone(), format!("{}{}", jwk.x, jwk.y), "k-1".to_owned()] {
+        let header = json!({"alg": "HS256", "typ": "at+jwt", "kid": "k-1"});
+        let signed = format!("{}.{}", base64(header.to_string()), base64(claims().to_string()));
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+        let token = format!("{signed}.{}", base64(hmac::sign(&key, signed.as_bytes())));
+        assert_eq!(refused(&world, &token).await, Reason::TokenInvalid);
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_the_token_brings_along_means_nothing() {
+    let world = World::new().await;
+    let stranger = Signer::es256("k-1");
+    let jwk = stranger.jwk();
+    let jwk = json!({"kty": "EC", "crv": "P-256", "x": jwk.x, "y": jwk.y, "kid": "k-1"});
+    for extra in [
+        json!({"jwk": jwk}),
+        json!({"jku": "https://evil.example/keys"}),
+        json!({"x5u": "https://evil.example/cert"}),
+        json!({"x5c": ["MIIB"]}),
+    ] {
+        let mut header = stranger.header();
+        header.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        let token = stranger.sign(&header, &claims());
+        assert_eq!(refused(&world, &token).await, Reason::TokenInvalid, "{extra}");
+    }
+    assert_eq!(world.source.fetches(), 1, "nobody went anywhere else for keys");
+}
+
+#[tokio::test]
+async fn another_key_or_another_kind_of_key_does_not_verify() {
+    let world = World::new().await;
+    let edwards = Signer::eddsa("k-2");
+    world.source.set([world.signer.jwk(), edwards.jwk()]);
+    assert!(world.verifier.verify(&edwards.token(&claims())).await.is_ok());
+
+    let stranger = Signer::es256("k-1").token(&claims());
+    assert_eq!(refused(&world, &stranger).await, Reason::TokenInvalid);
+    let crossed = json!({"alg": "EdDSA", "typ": "at+jwt", "kid": "k-1"});
+    assert_eq!(refused(&world, &edwards.sign(&crossed, &claims())).await, Reason::TokenInvalid);
+    let crossed = json!({"alg": "ES256", "typ": "at+jwt", "kid": "k-2"});
+    assert_eq!(refused(&world, &world.signer.sign(&crossed, &claims())).await, Reason::TokenInvalid);
+}
+
+#[tokio::test]
+async fn a_changed_token_is_refused() {
+    let world = World::new().await;
+    let (header, payload, signature) = parts(&world);
+    let other = base64(json!({"sub": "somebody else"}).to_string());
+    let promoted = service_claims().to_string();
+    for token in [
+        format!("{header}.{other}.{signature}"),
+        format!("{header}.{}.{signature}", base64(promoted)),
+        format!("{header}.{payload}.{}", base64([0; 64])),
+        format!("{header}.{payload}.{}", base64([0xff; 64])),
+    ] {
+        assert_eq!(refused(&world, &token).await, Reason::TokenInvalid, "{token}");
+    }
+}
+
+#[tokio::test]
+async fn a_signature_has_one_length_and_one_form() {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+    let world = World::new().await;
+    let (header, payload, signature) = parts(&world);
+    let raw = URL_SAFE_NO_PAD.decode(&signature).unwrap();
+    let (r, s) = raw.split_at(32);
+    // ASN.1, as ECDSA has it elsewhere.
+    let der = [&[0x30, 70, 2, 33, 0], r, &[2, 33, 0], s].concat();
+    let zero_r = [&[0; 32][..], s].concat();
+    let zero_s = [r, &[0; 32][..]].concat();
+    let forms = [
+        raw[..63].to_vec(),
+        [&raw[..], &[0]].concat(),
+        [&[0], &raw[..]].concat(),
+        raw.repeat(2),
+        der,
+        zero_r,
+        zero_s,
+        Vec::new(),
+    ];
+    for form in forms {
+        let token = format!("{header}.{payload}.{}", base64(&form));
+        assert_eq!(refused(&world, &token).await, Reason::TokenInvalid, "{form:?}");
+    }
+    // Bits that base64 leaves over must be zero, or one signature has several spellings.
+    let (last, start) = (signature.chars().last().unwrap(), &signature[..signature.len() - 1]);
+    let next = char::from(u8::try_from(last).unwrap() + 1);
+    for spelling in [format!("{start}{next}"), format!("{signature}="), format!("{signature}==")] {
+        let token = format!("{header}.{payload}.{spelling}");
+        assert_eq!(refused(&world, &token).await, Reason::TokenInvalid, "{spelling}");
+    }
+}
+
+/// ECDSA lets anybody turn (r, s) into (r, n - s), which is as good; half of all honest signatures have
+/// the larger one, so it cannot be refused. What matters is that the twin is no way around anything.
+#[tokio::test]
+async fn the_twin_of_a_signature_is_the_same_token() {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+    const ORDER: [u8; 32] = [
+        0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc,
+        0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+    ];
+    let world = World::new().await;
+    let (header, payload, signature) = parts(&world);
+    let mut raw = URL_SAFE_NO_PAD.decode(&signature).unwrap();
+    let mut borrow = 0;
+    for (byte, order) in raw[32..].iter_mut().zip(ORDER).rev() {
+        let difference = i16::from(order) - i16::from(*byte) - borrow;
+        borrow = i16::from(difference < 0);
+        *byte = u8::try_from(difference.rem_euclid(256)).unwrap();
+    }
+    let token = format!("{header}.{payload}.{signature}");
+    let twin = format!("{header}.{payload}.{}", base64(&raw));
+    assert_ne!(token, twin);
+    let caller = world.verifier.verify(&token).await.unwrap();
+    assert_eq!(world.verifier.verify(&twin).await.unwrap(), caller);
+    world.denylist.deny_here("s-1", std::time::Duration::from_mins(10));
+    assert_eq!(refused(&world, &twin).await, Reason::SessionRevoked);
+}
+
+#[tokio::test]
+async fn text_that_is_no_token_is_refused() {
+    let world = World::new().await;
+    let (header, payload, signature) = parts(&world);
+    let good = format!("{header}.{payload}.{signature}");
+    for token in [
+        String::new(),
+        ".".into(),
+        "..".into(),
+        "...".into(),
+        "a.b.c".into(),
+        "null".into(),
+        format!("{good}."),
+        format!(".{good}"),
+        format!("{good}.{signature}"),
+        format!("{header}..{payload}.{signature}"),
+        format!(" {good}"),
+        format!("{good}\n"),
+        format!("{header}=.{payload}.{signature}"),
+        format!("{header}.{payload}=.{signature}"),
+        format!("{header}.{payload}.ÿ{signature}"),
+        format!("{header}.\u{0}{payload}.{signature}"),
+        format!("{header}.{}.{signature}", payload.replace('e', "+")),
+        "💥".repeat(50),
+    ] {
+        assert_eq!(refused(&world, &token).await, Reason::TokenInvalid, "{token}");
+    }
+}
+
+#[tokio::test]
+async fn a_huge_token_is_refused_unread() {
+    let world = World::new().await;
+    let long = "x".repeat(MAX_TOKEN_BYTES);
+    let token = world.token(&json!({"jti": long}));
+    assert_eq!(
+        world.verifier.verify(&token).await,
+        Err(Refusal::Malformed("it is too long")),
+    );
+    assert_eq!(world.source.fetches(), 0);
+    assert!(world.verifier.verify(&".".repeat(10_000_000)).await.is_err());
+}
+
+#[tokio::test]
+async fn bad_claims_are_refused() {
+    let world = World::new().await;
+    let cases: Vec<(Value, Reason)> = vec![
+        (json!({"iss": "https://id.example/"}), Reason::TokenInvalid),
+        (json!({"iss": "https://evil.example"}), Reason::TokenInvalid),
+        (json!({"iss": null}), Reason::TokenInvalid),
+        (json!({"aud": "orders"}), Reason::TokenInvalid),
+        (json!({"aud": "porticos"}), Reason::TokenInvalid),
+        (json!({"aud": ["orders", "Portico"]}), Reason::TokenInvalid),
+        (json!({"aud": []}), Reason::TokenInvalid),
+        (json!({"aud": null}), Reason::TokenInvalid),
+        (json!({"aud": {"portico": true}}), Reason::TokenInvalid),
+        (json!({"sub": ""}), Reason::TokenInvalid),
+        (json!({"sub": null}), Reason::TokenInvalid),
+        (json!({"sub": 7}), Reason::TokenInvalid),
+        (json!({"iat": NOW + 31}), Reason::TokenInvalid),
+        (json!({"iat": null}), Reason::TokenInvalid),
+        (json!({"nbf": NOW + 31}), Reason::TokenInvalid),
+        (json!({"nbf": "soon"}), Reason::TokenInvalid),
+        (json!({"exp": null}), Reason::TokenInvalid),
+        (json!({"exp": (NOW + 600).to_string()}), Reason::TokenInvalid),
+        (json!({"exp": -1}), Reason::TokenInvalid),
+        (json!({"exp": 1e300}), Reason::TokenInvalid),
+        (json!({"exp": NOW - 30}), Reason::TokenExpired),
+        (json!({"exp": 0}), Reason::TokenExpired),
+        (json!({"scope": ["portico.internal"]}), Reason::TokenInvalid),
+        (json!({"roles": "admin"}), Reason::TokenInvalid),
+        (json!({"sid": 1}), Reason::TokenInvalid),
+    ];
+    for (change, reason) in cases {
+        let token = world.token(&change);
+        assert_eq!(refused(&world, &token).await, reason, "{change}");
+    }
+    for payload in ["", "null", "[]", "{", r#"{"iss":"a","iss":"b"}"#] {
+        let token = world.signer.sign_raw(world.signer.header().to_string(), payload);
+        assert_eq!(refused(&world, &token).await, Reason::TokenInvalid, "{payload}");
+    }
+    let token = world.signer.sign_raw(world.signer.header().to_string(), b"{\"iss\":\"\xff\"}");
+    assert_eq!(refused(&world, &token).await, Reason::TokenInvalid);
+}
+
+#[tokio::test]
+async fn clocks_may_be_half_a_minute_apart() {
+    let world = World::new().await;
+    for change in [
+        json!({"exp": NOW - 29}),
+        json!({"iat": NOW + 30}),
+        json!({"nbf": NOW + 30}),
+        json!({"exp": u64::MAX}),
+        json!({"aud": ["orders", "portico"]}),
+        json!({"unknown": {"claims": "are no harm"}}),
+        json!({"scope": null, "roles": null, "sid": null}),
+    ] {
+        let verified = world.verifier.verify(&world.token(&change)).await;
+        assert!(verified.is_ok(), "{change}: {verified:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_needs_both_its_scope_and_its_name() {
+    let world = World::new().await;
+    for (change, service) in [
+        (json!({"sub": "service:auth", "scope": "portico.internal"}), true),
+        (json!({"scope": "portico.internal"}), false),
+        (json!({"sub": "service:auth", "scope": "internal portico"}), false),
+        (json!({"sub": "service:", "scope": "portico.internal"}), false),
+        (json!({"sub": "service:auth", "scope": "portico.internals"}), false),
+    ] {
+        let caller = world.verifier.verify(&world.token(&change)).await.unwrap();
+        assert_eq!(caller.service, service, "{change}");
+    }
+}
+
+#[tokio::test]
+async fn no_refusal_repeats_any_of_the_token() {
+    let world = World::new().await;
+    let marker = "SECRETMARKER";
+    let tokens = [
+        world.token(&json!({"iss": marker})),
+        world.token(&json!({"aud": marker})),
+        world.token(&json!({"exp": 1, "sub": marker})),
+        Signer::es256(marker).token(&claims()),
+        format!("{marker}.{marker}.{marker}"),
+        marker.to_owned(),
+    ];
+    for token in tokens {
+        let refusal = world.verifier.verify(&token).await.unwrap_err();
+        let status = Status::from(refusal.clone());
+        for text in [format!("{refusal:?}"), format!("{status:?}"), refusal.to_string()] {
+            assert!(!text.contains(marker), "{text}");
+        }
+        assert_eq!(Reason::of(&status), Some(refusal.reason()));
+        assert_eq!(status.code(), refusal.reason().code());
+    }
+}
