@@ -1,1 +1,24 @@
+//! The user service: who exists, what is known of them, whether they may act and in which roles.
+//!
+//! It keeps accounts in a database of its own, and with each change an event that other services follow.
+//! The imports go one way: [`domain`] ← `wire` ← [`storage`] ← use cases (a file each) ← `grpc` ←
+//! `server`.
 
+mod create;
+mod domain;
+mod error;
+mod get;
+mod grpc;
+mod lifecycle;
+mod list;
+mod migration;
+mod provision;
+mod server;
+mod storage;
+mod update;
+mod users;
+mod watch;
+mod wire;
+
+pub use migration::Migrator;
+pub use server::start;

@@ -1,0 +1,31 @@
+//! What an account is, and the rules that hold for it whoever asks and wherever it is kept.
+//!
+//! Every value here has been parsed: whoever holds an [`Email`] need not check it again.
+
+mod account;
+mod cursor;
+mod email;
+mod event;
+mod id;
+mod profile;
+mod revision;
+mod role;
+mod status;
+
+pub use account::{Account, Change, NewAccount};
+pub use cursor::{Cursor, PageSize};
+pub use email::Email;
+pub use event::Published;
+pub use id::UserId;
+pub use profile::{DisplayName, Locale, Profile, TimeZone};
+pub use revision::{Etag, Revision};
+pub use role::{RoleName, Roles};
+pub use status::Status;
+
+/// Why a value was refused: a sentence that says what is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(pub &'static str);
+
+#[cfg(test)]
+mod tests;

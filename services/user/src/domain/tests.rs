@@ -1,0 +1,142 @@
+use chrono::{DateTime, Utc};
+
+use super::*;
+
+fn at(micros: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(micros).expect("a time")
+}
+
+fn account(email: &str) -> Account {
+    let new = NewAccount {
+        email: Email::parse(email).expect("an address"),
+        profile: Profile::default(),
+    };
+    Account::open(UserId::new(at(1)), new, Roles::initial(), at(1))
+}
+
+#[test]
+fn addresses_follow_the_rule_of_the_contract() {
+    for good in ["a@b", "Ada.L+x@example.org", "!#$%&'*+/=?^_`{|}~-@x-y.z9"] {
+        assert!(Email::parse(good).is_ok(), "{good}");
+    }
+    let long = format!("{}@b.org", "a".repeat(249));
+    let label = format!("a@{}.org", "b".repeat(64));
+    for bad in [
+        "", "a", "@b", "a@", "a@@b", "a b@c", "a@b..c", "a@-b", "a@b-", "a@b_c", "ä@b", "a@b\n",
+        "a@b.", "a,b@c", &long, &label,
+    ] {
+        assert!(Email::parse(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn profiles_refuse_what_is_none() {
+    assert!(DisplayName::parse(&"ä".repeat(200)).is_ok());
+    assert!(DisplayName::parse(&"ä".repeat(201)).is_err());
+    assert!(DisplayName::parse("a\u{7}b").is_err());
+    for good in ["", "de", "de-AT", "zh-Hant-TW", "sl-rozaj-biske-1994"] {
+        assert!(Locale::parse(good).is_ok(), "{good}");
+    }
+    for bad in ["d", "de_AT", "de-", "-de", "1a", "de-123456789"] {
+        assert!(Locale::parse(bad).is_err(), "{bad}");
+    }
+    for good in ["", "UTC", "Europe/Vienna", "Etc/GMT+5", "America/Argentina/Ushuaia"] {
+        assert!(TimeZone::parse(good).is_ok(), "{good}");
+    }
+    for bad in ["/", "Europe/", "Europe Vienna", "../etc"] {
+        assert!(TimeZone::parse(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn role_names_are_short_and_plain() {
+    for good in ["a", "admin", "team-9"] {
+        assert!(RoleName::parse(good).is_ok(), "{good}");
+    }
+    for bad in ["", "-a", "9a", "A", "a b", "a_b", &"a".repeat(64)] {
+        assert!(RoleName::parse(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn ids_come_hyphenated_alone() {
+    assert!(UserId::parse("0192F3A0-0000-7000-8000-000000000000").is_ok());
+    for bad in ["", "me", "0192f3a0000070008000000000000000", "{0192f3a0-0000-7000-8000-00000000000}"] {
+        assert!(UserId::parse(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn ids_sort_by_the_time_of_creation() {
+    assert!(UserId::new(at(1_000_000)) < UserId::new(at(1_002_000)));
+}
+
+#[test]
+fn page_tokens_come_back_as_they_went() {
+    let cursor = Cursor {
+        create_time: at(1_700_000_000_123_456),
+        id: UserId::new(at(5)),
+    };
+    let token = cursor.token();
+    assert_eq!(Cursor::parse(&token), Ok(Some(cursor)));
+    assert_eq!(Cursor::parse(""), Ok(None));
+    let shorter = &token[..token.len() - 2];
+    let longer = format!("{token}AA");
+    let other_version = format!("g{}", &token[1..]);
+    let other_query = format!("{}A{}", &token[..3], &token[4..]);
+    for bad in ["x", "!", "AQ", shorter, &longer, &other_version, &other_query] {
+        assert!(Cursor::parse(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn page_sizes_have_a_default_and_an_end() {
+    assert_eq!(PageSize::parse(0).map(PageSize::get), Ok(50));
+    assert_eq!(PageSize::parse(1000).map(PageSize::get), Ok(1000));
+    assert!(PageSize::parse(1001).is_err());
+    assert!(PageSize::parse(-1).is_err());
+}
+
+#[test]
+fn another_spelling_of_an_address_stays_verified() {
+    let mut account = account("ada@example.org");
+    account.email_verified = true;
+    let change = |email: &str| Change {
+        email: Some(Email::parse(email).expect("an address")),
+        ..Change::default()
+    };
+    assert!(account.apply(change("Ada@Example.org"), at(2)));
+    assert!(account.email_verified);
+    assert!(account.apply(change("ada@example.com"), at(3)));
+    assert!(!account.email_verified);
+    assert_eq!(account.revision.get(), 3);
+}
+
+#[test]
+fn a_change_to_the_same_values_is_none() {
+    let mut account = account("ada@example.org");
+    let before = account.clone();
+    let change = Change {
+        display_name: Some(DisplayName::default()),
+        ..Change::default()
+    };
+    assert!(!account.apply(change, at(9)));
+    assert!(!account.set_status(Status::Active, at(9)));
+    assert_eq!(account, before);
+}
+
+#[test]
+fn time_never_runs_backwards_on_an_account() {
+    let mut account = account("ada@example.org");
+    assert!(account.set_status(Status::Suspended, at(5)));
+    assert!(account.set_status(Status::Active, at(4)));
+    assert_eq!(account.update_time, at(5));
+}
+
+#[test]
+fn nothing_personal_is_shown_by_debug() {
+    let mut account = account("ada@example.org");
+    account.profile.display_name = DisplayName::parse("Ada").expect("a name");
+    let shown = format!("{account:?}");
+    assert!(!shown.contains("ada") && !shown.contains("Ada"), "{shown}");
+}

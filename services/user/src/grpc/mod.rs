@@ -1,0 +1,11 @@
+//! The services of the contract: each method takes a request apart, calls a use case and gives its
+//! answer.
+
+mod events;
+mod provisioning;
+mod request;
+mod users;
+
+pub use events::Events;
+pub use provisioning::Provisioning;
+pub use users::UserApi;

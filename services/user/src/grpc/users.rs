@@ -1,0 +1,148 @@
+use std::sync::Arc;
+
+use portico_caller::Admission;
+use portico_proto::{
+    Validate,
+    user::v1::{self as pb, user_service_server::UserService},
+};
+use tonic::{Request, Response, Status};
+
+use super::request;
+use crate::{
+    domain::{Cursor, Etag, PageSize, UserId},
+    error::{Error, Result as Outcome},
+    storage::Repeat,
+    users::Users,
+    wire,
+};
+
+/// `portico.user.v1.UserService`.
+pub struct UserApi {
+    users: Arc<Users>,
+}
+
+impl UserApi {
+    /// Over the use cases.
+    pub fn new(users: Arc<Users>) -> Self {
+        Self { users }
+    }
+}
+
+#[tonic::async_trait]
+impl UserService for UserApi {
+    async fn create_user(
+        &self,
+        request: Request<pb::CreateUserRequest>,
+    ) -> Result<Response<pb::User>, Status> {
+        let (admission, request) = Admission::split(request)?;
+        let caller = admission.caller()?;
+        request.validate()?;
+        let new = request::new_account(&request.user.unwrap_or_default())?;
+        let repeat = (!request.request_id.is_empty()).then(|| Repeat {
+            caller: caller.subject.clone(),
+            key: request.request_id,
+        });
+        let account = self.users.create(new, repeat).await?;
+        Ok(Response::new(wire::user(&account)))
+    }
+
+    async fn get_user(
+        &self,
+        request: Request<pb::GetUserRequest>,
+    ) -> Result<Response<pb::User>, Status> {
+        let (admission, request) = Admission::split(request)?;
+        let (_, id) = admission.resolve(&request.id)?;
+        request.validate()?;
+        let account = self.users.get(request::id("id", &id)?).await?;
+        Ok(Response::new(wire::user(&account)))
+    }
+
+    async fn batch_get_users(
+        &self,
+        request: Request<pb::BatchGetUsersRequest>,
+    ) -> Result<Response<pb::BatchGetUsersResponse>, Status> {
+        let (admission, request) = Admission::split(request)?;
+        admission.caller()?;
+        request.validate()?;
+        let ids: Vec<UserId> = request
+            .ids
+            .iter()
+            .enumerate()
+            .map(|(index, id)| request::id(&format!("ids[{index}]"), id))
+            .collect::<Outcome<_>>()?;
+        let (accounts, missing) = self.users.get_all(&ids).await?;
+        Ok(Response::new(pb::BatchGetUsersResponse {
+            users: accounts.iter().map(wire::user).collect(),
+            missing_ids: missing.iter().map(ToString::to_string).collect(),
+        }))
+    }
+
+    async fn list_users(
+        &self,
+        request: Request<pb::ListUsersRequest>,
+    ) -> Result<Response<pb::ListUsersResponse>, Status> {
+        let (admission, request) = Admission::split(request)?;
+        admission.caller()?;
+        request.validate()?;
+        let size = PageSize::parse(request.page_size)
+            .map_err(|error| Error::field("page_size", error))?;
+        let behind = Cursor::parse(&request.page_token)
+            .map_err(|error| Error::field("page_token", error))?;
+        let (accounts, next) = self.users.list(behind, size).await?;
+        Ok(Response::new(pb::ListUsersResponse {
+            users: accounts.iter().map(wire::user).collect(),
+            next_page_token: next.map(|cursor| cursor.token()).unwrap_or_default(),
+        }))
+    }
+
+    async fn update_user(
+        &self,
+        request: Request<pb::UpdateUserRequest>,
+    ) -> Result<Response<pb::User>, Status> {
+        let (admission, request) = Admission::split(request)?;
+        let id = request.user.as_ref().map_or("", |user| user.id.as_str());
+        let (_, id) = admission.resolve(id)?;
+        request.validate()?;
+        let user = request.user.unwrap_or_default();
+        let id = request::id("user.id", &id)?;
+        let change = request::change(&user, request.update_mask.as_ref())?;
+        let account = self.users.update(id, change, Etag::expected(user.etag)).await?;
+        Ok(Response::new(wire::user(&account)))
+    }
+
+    async fn delete_user(
+        &self,
+        request: Request<pb::DeleteUserRequest>,
+    ) -> Result<Response<()>, Status> {
+        let (admission, request) = Admission::split(request)?;
+        let (_, id) = admission.resolve(&request.id)?;
+        request.validate()?;
+        let id = request::id("id", &id)?;
+        self.users.delete(id, Etag::expected(request.etag)).await?;
+        Ok(Response::new(()))
+    }
+
+    async fn suspend_user(
+        &self,
+        request: Request<pb::SuspendUserRequest>,
+    ) -> Result<Response<pb::User>, Status> {
+        let (admission, request) = Admission::split(request)?;
+        admission.caller()?;
+        request.validate()?;
+        let id = request::id("id", &request.id)?;
+        let account = self.users.suspend(id, Etag::expected(request.etag)).await?;
+        Ok(Response::new(wire::user(&account)))
+    }
+
+    async fn reactivate_user(
+        &self,
+        request: Request<pb::ReactivateUserRequest>,
+    ) -> Result<Response<pb::User>, Status> {
+        let (admission, request) = Admission::split(request)?;
+        admission.caller()?;
+        request.validate()?;
+        let id = request::id("id", &request.id)?;
+        let account = self.users.reactivate(id, Etag::expected(request.etag)).await?;
+        Ok(Response::new(wire::user(&account)))
+    }
+}

@@ -1,0 +1,42 @@
+//! `portico-user serve | migrate | healthcheck`.
+
+use std::process::ExitCode;
+
+use portico_cache::Denylist;
+use portico_caller::{Keys, Verifier};
+use portico_service::{
+    Backend, Config, Shape, database,
+    process::{self, Process, Program},
+};
+use portico_user::Migrator;
+
+struct User;
+
+impl Program for User {
+    const SHAPE: Shape = Shape::User;
+
+    async fn serve(process: &Process) -> anyhow::Result<()> {
+        let Process { config, frame, .. } = process;
+        let redis_url = config.cache.redis_url.as_ref().map(|url| url.expose());
+        let cache = portico_cache::connect(redis_url).await?;
+        let denylist = Denylist::start(cache, &frame.tasks, frame.stop.clone());
+        let keys = Keys::from_backend(Backend::connect(&config.auth.url)?);
+        let (issuer, audience) = (&config.auth.issuer, &config.auth.audience);
+        let verifier = Verifier::new(issuer, audience, keys, denylist, frame.clock.clone());
+
+        let db = database::connect(&config.user.database_url, config.user.pool_size).await?;
+        let backend = portico_user::start(config, db, verifier, frame).await?;
+        process.serve_grpc(config.user.listen, backend).await?;
+        Ok(())
+    }
+
+    async fn migrate(config: &Config) -> anyhow::Result<()> {
+        let db = database::connect(&config.user.database_url, 1).await?;
+        database::migrate::<Migrator>(&db).await?;
+        Ok(db.close().await?)
+    }
+}
+
+fn main() -> ExitCode {
+    process::run::<User>()
+}

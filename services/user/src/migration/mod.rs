@@ -1,0 +1,18 @@
+//! The schema, step by step.
+//!
+//! Steps only add, so that the service of the step before runs on the database of the step after, and
+//! a rolling upgrade needs no pause. A step that was published is never changed.
+
+mod m0001_accounts;
+
+use sea_orm_migration::prelude::*;
+
+/// Brings a database to the schema of this version.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_accounts::Migration)]
+    }
+}

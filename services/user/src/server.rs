@@ -1,0 +1,63 @@
+//! The wiring, from the database to the door.
+
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use portico_caller::{Guard, Policies, Verifier};
+use portico_proto::user::{
+    DESCRIPTOR_SET,
+    v1::{
+        provisioning_service_server::ProvisioningServiceServer,
+        user_events_server::UserEventsServer, user_service_server::UserServiceServer,
+    },
+};
+use portico_service::{Backend, Config, Frame, database, grpc};
+use prost_reflect::DescriptorPool;
+use sea_orm::DatabaseConnection;
+use tonic::service::{LayerExt, Routes};
+
+use crate::{
+    Migrator,
+    grpc::{Events, Provisioning, UserApi},
+    storage::Storage,
+    users::Users,
+};
+
+/// Starts the user service and answers its door: a [`Backend`] with its gRPC services, each behind the
+/// guard, and health and reflection beside them.
+///
+/// SQLite is migrated before this returns. PostgreSQL is left as it is, and the frame's readiness
+/// (`database`, `migrations`) says whether it can be used. Streams end on the frame's `stop`.
+///
+/// # Errors
+///
+/// When SQLite cannot be migrated, and when the embedded contract makes no sense.
+pub async fn start(
+    _config: &Config,
+    db: DatabaseConnection,
+    verifier: Verifier,
+    frame: &Frame,
+) -> anyhow::Result<Backend> {
+    let pool = DescriptorPool::decode(portico_proto::DESCRIPTOR_SET)
+        .context("the embedded descriptors cannot be read")?;
+    let policies = Policies::from_pool(&pool);
+    ensure!(
+        policies.faults().is_empty(),
+        "policies that make no sense: {:?}",
+        policies.faults()
+    );
+    let guard = Guard::new(verifier, Arc::new(policies));
+
+    database::supervise::<Migrator>(&db, frame)
+        .await
+        .context("the database cannot be migrated")?;
+    let users = Arc::new(Users::new(Storage::new(db), frame.clock.clone()));
+
+    let api = UserServiceServer::new(UserApi::new(Arc::clone(&users)));
+    let provisioning = ProvisioningServiceServer::new(Provisioning::new(Arc::clone(&users)));
+    let events = UserEventsServer::new(Events::new(users, frame.stop.clone()));
+    let routes = Routes::new(guard.named_layer(api))
+        .add_service(guard.named_layer(provisioning))
+        .add_service(guard.named_layer(events));
+    Ok(grpc::assemble(routes, DESCRIPTOR_SET, frame.readiness.clone()))
+}

@@ -1,0 +1,202 @@
+//! Accounts as rows.
+
+use sea_orm::{
+    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+    sea_query::{Expr, ExprTrait, OnConflict},
+};
+use uuid::Uuid;
+
+use super::{
+    Error, Result, Storage, Transaction,
+    entity::users::{ActiveModel, Column, Entity, Model},
+};
+use crate::domain::{
+    Account, Cursor, DisplayName, Email, Locale, Profile, Revision, RoleName, Roles, Status,
+    TimeZone, UserId,
+};
+
+impl Storage {
+    /// The account with that id, unless it was deleted.
+    pub async fn find(&self, id: UserId) -> Result<Option<Account>> {
+        let row = Entity::find_by_id(id)
+            .filter(Column::DeleteTime.is_null())
+            .one(&self.db)
+            .await?;
+        row.map(Account::try_from).transpose()
+    }
+
+    /// The accounts with those ids, in no order, deleted ones left out.
+    pub async fn find_all(&self, ids: impl IntoIterator<Item = UserId>) -> Result<Vec<Account>> {
+        let rows = Entity::find()
+            .filter(Column::Id.is_in(ids.into_iter().map(Uuid::from)))
+            .filter(Column::DeleteTime.is_null())
+            .all(&self.db)
+            .await?;
+        rows.into_iter().map(Account::try_from).collect()
+    }
+
+    /// Up to `limit` accounts behind a place, oldest first, deleted ones left out.
+    ///
+    /// The index that leaves out deleted accounts holds them in this very order, so any page costs what
+    /// the first one costs.
+    pub async fn page(&self, behind: Option<Cursor>, limit: usize) -> Result<Vec<Account>> {
+        let mut page = Entity::find()
+            .filter(Column::DeleteTime.is_null())
+            .order_by_asc(Column::CreateTime)
+            .order_by_asc(Column::Id)
+            .limit(limit as u64);
+        if let Some(Cursor { create_time, id }) = behind {
+            let key = Expr::tuple([
+                Column::CreateTime.into_expr(),
+                Column::Id.into_expr(),
+            ]);
+            let place = Expr::tuple([Expr::val(create_time), Expr::val(Uuid::from(id))]);
+            page = page.filter(key.gt(place));
+        }
+        let rows = page.all(&self.db).await?;
+        rows.into_iter().map(Account::try_from).collect()
+    }
+}
+
+impl Transaction {
+    /// The account with that id, deleted or not. Nobody else changes it until this transaction ends.
+    pub async fn load(&self, id: UserId) -> Result<Option<Account>> {
+        let row = Entity::find_by_id(id).lock_exclusive().one(&self.tx).await?;
+        row.map(Account::try_from).transpose()
+    }
+
+    /// Adds an account, and says whether it could: its id and its address must be free.
+    pub async fn insert(&self, account: &Account) -> Result<bool> {
+        // Not by the error, which would end the transaction on PostgreSQL.
+        let rows = Entity::insert(ActiveModel::from(account))
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .exec_without_returning(&self.tx)
+            .await?;
+        Ok(rows == 1)
+    }
+
+    /// Writes an account back, and says whether it could: its row must still have the revision that
+    /// was loaded, and its address must be free.
+    pub async fn save(&self, account: &Account, loaded: Revision) -> Result<Saved> {
+        let mut row = ActiveModel::from(account);
+        row.id = sea_orm::NotSet;
+        let update = Entity::update_many()
+            .set(row)
+            .filter(Column::Id.eq(Uuid::from(account.id)))
+            .filter(Column::Revision.eq(loaded.get()))
+            .exec(&self.tx)
+            .await;
+        match update {
+            Ok(done) if done.rows_affected == 1 => Ok(Saved::Yes),
+            Ok(_) => Err(Error::Contended),
+            Err(error) if is_unique_violation(&error) => Ok(Saved::EmailTaken),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether anybody but that account may do everything. Ask it after
+    /// [`hold_administrators`](Self::hold_administrators).
+    pub async fn has_other_administrator(&self, id: UserId) -> Result<bool> {
+        let other = Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::Administrator.into_expr())
+            .filter(Column::Status.eq(number(Status::Active)))
+            .filter(Column::Id.ne(Uuid::from(id)))
+            .into_tuple::<Uuid>()
+            .one(&self.tx)
+            .await?;
+        Ok(other.is_some())
+    }
+}
+
+/// What came of [`Transaction::save`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Saved {
+    /// It is written.
+    Yes,
+    /// Another account has the address. The transaction is spent.
+    EmailTaken,
+}
+
+fn is_unique_violation(error: &sea_orm::DbErr) -> bool {
+    matches!(
+        error.sql_err(),
+        Some(sea_orm::SqlErr::UniqueConstraintViolation(_))
+    )
+}
+
+impl From<&Account> for ActiveModel {
+    fn from(account: &Account) -> Self {
+        Self {
+            id: Set(account.id.into()),
+            email: Set(account.email.as_str().to_owned()),
+            email_key: Set(account.email.key()),
+            email_verified: Set(account.email_verified),
+            display_name: Set(account.profile.display_name.as_str().to_owned()),
+            locale: Set(account.profile.locale.as_str().to_owned()),
+            time_zone: Set(account.profile.time_zone.as_str().to_owned()),
+            status: Set(number(account.status)),
+            roles: Set(words(&account.roles)),
+            administrator: Set(account.roles.administer()),
+            revision: Set(account.revision.get()),
+            create_time: Set(account.create_time),
+            update_time: Set(account.update_time),
+            delete_time: Set(account.delete_time),
+        }
+    }
+}
+
+impl TryFrom<Model> for Account {
+    type Error = Error;
+
+    fn try_from(row: Model) -> Result<Self> {
+        Ok(Self {
+            id: row.id.into(),
+            email: Email::parse(&row.email).map_err(|_| Error::Corrupt("users.email"))?,
+            email_verified: row.email_verified,
+            profile: Profile {
+                display_name: DisplayName::parse(&row.display_name)
+                    .map_err(|_| Error::Corrupt("users.display_name"))?,
+                locale: Locale::parse(&row.locale).map_err(|_| Error::Corrupt("users.locale"))?,
+                time_zone: TimeZone::parse(&row.time_zone)
+                    .map_err(|_| Error::Corrupt("users.time_zone"))?,
+            },
+            status: status(row.status)?,
+            roles: roles(&row.roles)?,
+            revision: row.revision.into(),
+            create_time: row.create_time,
+            update_time: row.update_time,
+            delete_time: row.delete_time,
+        })
+    }
+}
+
+fn words(roles: &Roles) -> String {
+    let names: Vec<&str> = roles.iter().map(RoleName::as_str).collect();
+    names.join(" ")
+}
+
+fn roles(words: &str) -> Result<Roles> {
+    words
+        .split_whitespace()
+        .map(|name| RoleName::parse(name).map_err(|_| Error::Corrupt("users.roles")))
+        .collect()
+}
+
+const fn number(status: Status) -> i16 {
+    match status {
+        Status::Active => 1,
+        Status::Suspended => 2,
+        Status::Deleted => 3,
+    }
+}
+
+fn status(number: i16) -> Result<Status> {
+    match number {
+        1 => Ok(Status::Active),
+        2 => Ok(Status::Suspended),
+        3 => Ok(Status::Deleted),
+        _ => Err(Error::Corrupt("users.status")),
+    }
+}

@@ -1,0 +1,79 @@
+//! The database of the service: the only step from domain values to rows.
+//!
+//! Reads are methods of [`Storage`] and one statement each. Writes are methods of [`Transaction`], so
+//! that a change and its event cannot come apart. Everything runs on SQLite and on PostgreSQL.
+
+mod accounts;
+mod entity;
+mod error;
+mod feed;
+mod outbox;
+mod repeats;
+mod roles;
+
+use std::sync::Arc;
+
+use portico_service::database;
+use sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+pub use accounts::Saved;
+pub use error::{Error, Result};
+pub use feed::Feed;
+pub use repeats::{Fingerprint, Repeat};
+
+/// The accounts, roles and events on disk. Clones share one pool.
+#[derive(Clone)]
+pub struct Storage {
+    db: DatabaseConnection,
+    /// SQLite has one writer at a time. Those of this process queue here, in order and without polling,
+    /// instead of in SQLite's busy handler.
+    turn: Option<Arc<Mutex<()>>>,
+}
+
+impl Storage {
+    /// Over a pool whose migrations have run.
+    pub fn new(db: DatabaseConnection) -> Self {
+        let sqlite = db.get_database_backend() == DbBackend::Sqlite;
+        Self {
+            db,
+            turn: sqlite.then(Arc::default),
+        }
+    }
+
+    /// Begins a transaction that will write. Dropped without a commit, it leaves nothing behind.
+    pub async fn begin(&self) -> Result<Transaction> {
+        let turn = match &self.turn {
+            Some(turn) => Some(Arc::clone(turn).lock_owned().await),
+            None => None,
+        };
+        Ok(Transaction {
+            tx: database::begin_write(&self.db).await?,
+            _turn: turn,
+        })
+    }
+
+    /// The feed of events behind a place.
+    pub fn feed(&self, after: i64) -> Feed {
+        Feed::new(self.db.clone(), after)
+    }
+}
+
+/// One change with its event.
+///
+/// The row is written before the event, always: [`Feed`] relies on it.
+pub struct Transaction {
+    tx: DatabaseTransaction,
+    // After `tx`, so that the rollback is on its way before the next writer's turn.
+    _turn: Option<OwnedMutexGuard<()>>,
+}
+
+impl Transaction {
+    /// Makes the change last. Once this answers, a crash cannot take it back.
+    pub async fn commit(self) -> Result<()> {
+        Ok(self.tx.commit().await?)
+    }
+}
+
+#[cfg(test)]
+mod tests;

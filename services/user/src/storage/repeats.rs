@@ -1,0 +1,87 @@
+//! Which requests came before: idempotency keys.
+
+use chrono::{DateTime, Utc};
+use ring::digest;
+use sea_orm::{EntityTrait, Set, sea_query::OnConflict};
+
+use super::{
+    Result, Transaction,
+    entity::idempotency::{ActiveModel, Entity},
+};
+use crate::domain::{NewAccount, UserId};
+
+/// The key that a caller gave a request.
+#[derive(Clone, Debug)]
+pub struct Repeat {
+    /// Who asked.
+    pub caller: String,
+    /// The key, of the caller's choice.
+    pub key: String,
+}
+
+/// What was asked for, in 32 bytes that tell nothing of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprint(Vec<u8>);
+
+impl Fingerprint {
+    /// Of a request to create that account.
+    pub fn of(new: &NewAccount) -> Self {
+        let fields = [
+            new.email.as_str(),
+            new.profile.display_name.as_str(),
+            new.profile.locale.as_str(),
+            new.profile.time_zone.as_str(),
+        ];
+        let mut hash = digest::Context::new(&digest::SHA256);
+        for field in fields {
+            // With its length in front, no field can pass for a part of its neighbour.
+            hash.update(&(field.len() as u64).to_be_bytes());
+            hash.update(field.as_bytes());
+        }
+        Self(hash.finish().as_ref().to_vec())
+    }
+}
+
+/// An earlier request with the same key.
+pub struct Earlier {
+    /// What it asked for.
+    pub fingerprint: Fingerprint,
+    /// The account that it created.
+    pub user: UserId,
+}
+
+impl Transaction {
+    /// Takes a key for a request that is about to create `user`, or answers who had it before. A
+    /// request with the same key that is still under way is waited for.
+    pub async fn claim(
+        &self,
+        repeat: &Repeat,
+        fingerprint: &Fingerprint,
+        user: UserId,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Earlier>> {
+        let row = ActiveModel {
+            caller: Set(repeat.caller.clone()),
+            key: Set(repeat.key.clone()),
+            fingerprint: Set(fingerprint.0.clone()),
+            user_id: Set(user.into()),
+            create_time: Set(now),
+        };
+        let rows = Entity::insert(row)
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .exec_without_returning(&self.tx)
+            .await?;
+        if rows == 1 {
+            return Ok(None);
+        }
+        let row = Entity::find_by_id((repeat.caller.clone(), repeat.key.clone()))
+            .one(&self.tx)
+            .await?
+            // Gone between two statements: it was not there to be in the way.
+            .ok_or(super::Error::Contended)?;
+        Ok(Some(Earlier {
+            fingerprint: Fingerprint(row.fingerprint),
+            user: row.user_id.into(),
+        }))
+    }
+}

@@ -1,0 +1,83 @@
+//! What the use cases share.
+
+use std::future::Future;
+
+use chrono::{DateTime, Utc};
+use portico_service::Clock;
+use tokio::sync::watch;
+
+use crate::{
+    domain::{Account, Etag, Revision, Status, UserId},
+    error::{Error, Result},
+    storage::{Saved, Storage, Transaction},
+};
+
+/// How often a change is tried while others are in the way.
+const ATTEMPTS: usize = 10;
+
+/// The accounts and what can be done with them: each use case is a method in a file of its own.
+pub struct Users {
+    pub(crate) storage: Storage,
+    pub(crate) clock: Clock,
+    /// Rings after each commit of this process, so that watchers need not wait for their next look.
+    pub(crate) bell: watch::Sender<()>,
+}
+
+impl Users {
+    /// Over a database whose migrations have run.
+    pub fn new(storage: Storage, clock: Clock) -> Self {
+        Self {
+            storage,
+            clock,
+            bell: watch::Sender::new(()),
+        }
+    }
+
+    /// Makes a change last and tells who watches.
+    pub(crate) async fn commit(&self, tx: Transaction) -> Result<()> {
+        tx.commit().await?;
+        self.bell.send_replace(());
+        Ok(())
+    }
+}
+
+/// The account to change, which must exist and be in the state that the client has seen.
+pub(crate) async fn load(tx: &Transaction, id: UserId, etag: Option<&Etag>) -> Result<Account> {
+    let account = tx.load(id).await?.ok_or(Error::UserNotFound)?;
+    if account.status == Status::Deleted {
+        return Err(Error::UserNotFound);
+    }
+    if !account.matches(etag) {
+        return Err(Error::EtagMismatch);
+    }
+    Ok(account)
+}
+
+/// Writes a changed account and its event.
+pub(crate) async fn save(
+    tx: &Transaction,
+    account: &Account,
+    loaded: Revision,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    match tx.save(account, loaded).await? {
+        Saved::Yes => {}
+        Saved::EmailTaken => return Err(Error::EmailTaken),
+    }
+    tx.publish(account, now).await?;
+    Ok(())
+}
+
+/// Tries a use case again while others are in the way, a bounded number of times.
+pub(crate) async fn persist<T, F>(mut attempt: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    for _ in 1..ATTEMPTS {
+        match attempt().await {
+            Err(error) if error.is_contention() => tokio::task::yield_now().await,
+            done => return done,
+        }
+    }
+    attempt().await
+}

@@ -1,0 +1,15 @@
+//! The service through its public door: the backend that `start` answers, with tokens that a key of
+//! this test signed, on each database that the machine has.
+
+mod access;
+mod accounts;
+mod administrators;
+mod changes;
+mod feed;
+mod house;
+mod lists;
+mod migrations;
+mod process;
+mod provisioning;
+mod repeats;
+mod signer;

@@ -1,0 +1,84 @@
+use futures_util::future::join_all;
+use portico_proto::{error::Reason, user::v1 as pb};
+
+use crate::house::{answer, new_id, on_each, refused, refused_field};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_gets_the_id_and_the_roles_that_were_chosen() {
+    on_each(async |house| {
+        let id = new_id();
+        let change = house.provision(&id, "ada@example.org", &["auditor", "admin"]).await.unwrap();
+        assert_eq!(change.revision, 1);
+        let user = change.user.unwrap();
+        assert_eq!(user.id, id);
+        assert_eq!(user.roles, ["admin", "auditor"]);
+        assert_eq!(house.get(&id).await.unwrap(), user);
+        let plain = house.provision(&new_id(), "bob@example.org", &[]).await.unwrap();
+        assert_eq!(plain.user.unwrap().roles, ["user"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_may_be_repeated() {
+    on_each(async |house| {
+        let id = new_id();
+        let first = house.provision(&id, "ada@example.org", &[]).await.unwrap();
+        assert_eq!(house.provision(&id, "ADA@example.org", &[]).await.unwrap(), first);
+        let suspended = house.suspend(&id, "").await.unwrap();
+        let again = house.provision(&id, "ada@example.org", &[]).await.unwrap();
+        assert_eq!(again.user, Some(suspended));
+        assert_eq!(again.revision, 2);
+        house.delete(&id, "").await.unwrap();
+        let gone = house.provision(&id, "ada@example.org", &[]).await.unwrap();
+        assert_eq!(gone.user.unwrap().status(), pb::UserStatus::Deleted);
+        assert_eq!(gone.revision, 3);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_or_an_id_of_somebody_else_is_refused() {
+    on_each(async |house| {
+        let id = new_id();
+        house.provision(&id, "ada@example.org", &[]).await.unwrap();
+        house.create("bob@example.org").await;
+        let taken = house.provision(&new_id(), "ADA@example.org", &[]).await;
+        refused(taken, Reason::EmailTaken);
+        for email in ["bob@example.org", "new@example.org"] {
+            let other = house.provision(&id, email, &[]).await;
+            refused(other, Reason::IdempotencyKeyReused);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_requests_are_refused_by_field() {
+    on_each(async |house| {
+        let id = new_id();
+        refused_field(house.provision("me", "ada@example.org", &[]).await, "id");
+        refused_field(house.provision(&id, "ada", &[]).await, "user.email");
+        refused_field(house.provision(&id, "", &[]).await, "user.email");
+        refused_field(house.provision(&id, "ada@example.org", &["nobody"]).await, "user.roles");
+        refused_field(house.provision(&id, "ada@example.org", &["Bad"]).await, "user.roles[0]");
+        let none = pb::ProvisionUserRequest { id: id.clone(), user: None };
+        let none = house.provisioning().provision_user(house.service(none)).await;
+        refused_field(answer(none), "user");
+        refused(house.get(&id).await, Reason::UserNotFound);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_at_once_make_one_account() {
+    on_each(async |house| {
+        let id = new_id();
+        let tries = (0..16).map(|_| house.provision(&id, "ada@example.org", &[]));
+        let changes: Vec<pb::UserChange> =
+            join_all(tries).await.into_iter().map(Result::unwrap).collect();
+        assert!(changes.iter().all(|change| *change == changes[0]));
+        assert_eq!(house.list(0, "").await.unwrap().users.len(), 1);
+    })
+    .await;
+}
