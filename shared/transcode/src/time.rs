@@ -1,0 +1,228 @@
+//! The JSON forms of `Timestamp` and `Duration`.
+
+use std::io::Write as _;
+
+use crate::error::{Fault, Refusal};
+
+const NANOS_PER_SECOND: i32 = 1_000_000_000;
+/// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z.
+const FIRST_SECOND: i64 = -62_135_596_800;
+const LAST_SECOND: i64 = 253_402_300_799;
+/// Ten thousand years.
+const LONGEST: i64 = 315_576_000_000;
+
+/// Seconds and nanoseconds as both messages hold them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Parts {
+    pub seconds: i64,
+    pub nanos: i32,
+}
+
+/// Reads an RFC 3339 time with `T` and `Z` in capitals, or with an offset.
+pub(crate) fn parse_timestamp(text: &str) -> Result<Parts, Refusal> {
+    timestamp(text).ok_or_else(|| {
+        Refusal::new(
+            Fault::Value,
+            "must be an RFC 3339 time of the years 1 to 9999, such as \"2030-01-31T12:00:00Z\"",
+        )
+    })
+}
+
+fn timestamp(text: &str) -> Option<Parts> {
+    let bytes = text.as_bytes();
+    let (head, mut rest) = bytes.split_at_checked(19)?;
+    let year = digits(&head[0..4])?;
+    let month = digits(&head[5..7])?;
+    let day = digits(&head[8..10])?;
+    let (hour, minute, second) = (
+        digits(&head[11..13])?,
+        digits(&head[14..16])?,
+        digits(&head[17..19])?,
+    );
+    let marks = [head[4], head[7], head[10], head[13], head[16]];
+    if marks != *b"--T::"
+        || !(1..=12).contains(&month)
+        || !(1..=days_of_month(year, month)).contains(&day)
+        || hour > 23
+        || minute > 59
+        || second > 59
+    {
+        return None;
+    }
+    let mut nanos = 0;
+    if let Some(tail) = rest.strip_prefix(b".") {
+        let length = tail.iter().take_while(|b| b.is_ascii_digit()).count();
+        nanos = fraction(&tail[..length])?;
+        rest = &tail[length..];
+    }
+    let offset = match rest {
+        b"Z" => 0,
+        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
+            let (hours, minutes) = (digits(&[*h1, *h2])?, digits(&[*m1, *m2])?);
+            if hours > 23 || minutes > 59 {
+                return None;
+            }
+            let offset = (hours * 60 + minutes) * 60;
+            if *sign == b'-' { -offset } else { offset }
+        }
+        _ => return None,
+    };
+    let seconds =
+        days_before(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - offset;
+    (FIRST_SECOND..=LAST_SECOND)
+        .contains(&seconds)
+        .then_some(Parts { seconds, nanos })
+}
+
+/// Writes a timestamp in UTC with 0, 3, 6 or 9 digits of fraction; gives `false` when it is outside of
+/// the years 1 to 9999.
+pub(crate) fn write_timestamp(parts: Parts, out: &mut Vec<u8>) -> bool {
+    if !(FIRST_SECOND..=LAST_SECOND).contains(&parts.seconds)
+        || !(0..NANOS_PER_SECOND).contains(&parts.nanos)
+    {
+        return false;
+    }
+    let (days, of_day) = (
+        parts.seconds.div_euclid(86_400),
+        parts.seconds.rem_euclid(86_400),
+    );
+    let (year, month, day) = date_of(days);
+    let mut text = *b"\"0000-00-00T00:00:00";
+    for (at, width, value) in [
+        (1, 4, year),
+        (6, 2, month),
+        (9, 2, day),
+        (12, 2, of_day / 3_600),
+        (15, 2, of_day / 60 % 60),
+        (18, 2, of_day % 60),
+    ] {
+        let mut value = value;
+        for place in (at..at + width).rev() {
+            text[place] = b'0' + u8::try_from(value % 10).unwrap_or(0);
+            value /= 10;
+        }
+    }
+    out.extend_from_slice(&text);
+    write_fraction(parts.nanos, out);
+    out.extend_from_slice(b"Z\"");
+    true
+}
+
+/// Reads a number of seconds with at most nine digits of fraction and an `s`.
+pub(crate) fn parse_duration(text: &str) -> Result<Parts, Refusal> {
+    duration(text).ok_or_else(|| {
+        Refusal::new(
+            Fault::Value,
+            "must be a number of seconds with an \"s\", such as \"1.5s\", of at most 315576000000",
+        )
+    })
+}
+
+fn duration(text: &str) -> Option<Parts> {
+    let number = text.strip_suffix('s')?;
+    let (negative, number) = match number.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, number),
+    };
+    let (whole, rest) = number.split_once('.').unwrap_or((number, "0"));
+    let (seconds, nanos) = (digits(whole.as_bytes())?, fraction(rest.as_bytes())?);
+    let sign = if negative { -1 } else { 1 };
+    (seconds <= LONGEST).then_some(Parts {
+        seconds: i64::from(sign) * seconds,
+        nanos: sign * nanos,
+    })
+}
+
+/// Writes a duration with 0, 3, 6 or 9 digits of fraction; gives `false` when it is longer than ten
+/// thousand years or its parts differ in sign.
+pub(crate) fn write_duration(parts: Parts, out: &mut Vec<u8>) -> bool {
+    let Parts { seconds, nanos } = parts;
+    let mixed = (seconds > 0 && nanos < 0) || (seconds < 0 && nanos > 0);
+    if seconds.unsigned_abs() > LONGEST.unsigned_abs()
+        || nanos.unsigned_abs() >= NANOS_PER_SECOND.unsigned_abs()
+        || mixed
+    {
+        return false;
+    }
+    out.push(b'"');
+    if seconds < 0 || nanos < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(
+        itoa::Buffer::new()
+            .format(seconds.unsigned_abs())
+            .as_bytes(),
+    );
+    write_fraction(nanos.abs(), out);
+    out.extend_from_slice(b"s\"");
+    true
+}
+
+fn write_fraction(nanos: i32, out: &mut Vec<u8>) {
+    let written = match nanos {
+        0 => Ok(()),
+        n if n % 1_000_000 == 0 => write!(out, ".{:03}", n / 1_000_000),
+        n if n % 1_000 == 0 => write!(out, ".{:06}", n / 1_000),
+        n => write!(out, ".{n:09}"),
+    };
+    written.expect("a vector takes every byte");
+}
+
+/// One to eighteen decimal digits and nothing else.
+fn digits(text: &[u8]) -> Option<i64> {
+    if text.is_empty() || text.len() > 18 {
+        return None;
+    }
+    text.iter().try_fold(0, |value, byte| {
+        byte.is_ascii_digit()
+            .then(|| value * 10 + i64::from(byte - b'0'))
+    })
+}
+
+/// One to nine digits after the point, in nanoseconds.
+fn fraction(text: &[u8]) -> Option<i32> {
+    if text.len() > 9 {
+        return None;
+    }
+    let value = i32::try_from(digits(text)?).ok()?;
+    let missing = u32::try_from(9 - text.len()).ok()?;
+    Some(value * 10_i32.pow(missing))
+}
+
+fn is_leap(year: i64) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
+
+fn days_of_month(year: i64, month: i64) -> i64 {
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if is_leap(year) => 29,
+        2 => 28,
+        _ => 31,
+    }
+}
+
+/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar. Years start in March here, so
+/// that the leap day is the last of its year.
+fn days_before(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
+/// The date that many days after 1970-01-01, as year, month and day.
+fn date_of(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let march_month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * march_month + 2) / 5 + 1;
+    let month = (march_month + 2) % 12 + 1;
+    let year = era * 400 + year + i64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests;

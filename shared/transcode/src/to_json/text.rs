@@ -1,0 +1,81 @@
+//! Strings as JSON writes them.
+
+/// Writes a text in quotes. Only what JSON wants escaped is escaped.
+#[inline]
+pub(crate) fn quote(text: &str, out: &mut Vec<u8>) {
+    let bytes = text.as_bytes();
+    out.push(b'"');
+    let mut start = 0;
+    while let Some(length) = plain(&bytes[start..]) {
+        out.extend_from_slice(&bytes[start..start + length]);
+        escape(bytes[start + length], out);
+        start += length + 1;
+    }
+    out.extend_from_slice(&bytes[start..]);
+    out.push(b'"');
+}
+
+/// How many bytes stand before the first that needs an escape; `None` when none does.
+#[inline]
+fn plain(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    let zero = |x: u64| x.wrapping_sub(ONES) & !x;
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    for (place, chunk) in chunks.iter().enumerate() {
+        let word = u64::from_le_bytes(*chunk);
+        let controls = word.wrapping_sub(ONES * 0x20) & !word;
+        let hits = (controls | zero(word ^ (ONES * 0x22)) | zero(word ^ (ONES * 0x5c))) & HIGHS;
+        if hits != 0 {
+            return Some(place * 8 + hits.trailing_zeros() as usize / 8);
+        }
+    }
+    let at = rest
+        .iter()
+        .position(|&b| b < 0x20 || b == b'"' || b == b'\\')?;
+    Some(chunks.len() * 8 + at)
+}
+
+#[cold]
+fn escape(byte: u8, out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let short = match byte {
+        b'"' | b'\\' => byte,
+        0x08 => b'b',
+        0x0c => b'f',
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        _ => {
+            out.extend_from_slice(b"\\u00");
+            out.push(HEX[usize::from(byte >> 4)]);
+            out.push(HEX[usize::from(byte & 15)]);
+            return;
+        }
+    };
+    out.extend_from_slice(&[b'\\', short]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoting_is_read_back_at_every_alignment() {
+        let all: String = (0..0x80_u8).map(char::from).chain("é€😀".chars()).collect();
+        for start in 0..0x80 {
+            let text = &all[start..];
+            let mut out = Vec::new();
+            quote(text, &mut out);
+            let back: String = serde_json::from_slice(&out).expect("JSON");
+            assert_eq!(back, text);
+        }
+    }
+
+    #[test]
+    fn only_what_must_be_is_escaped() {
+        let mut out = Vec::new();
+        quote("a\"\\/<\u{7f}\u{1}\n", &mut out);
+        assert_eq!(out, "\"a\\\"\\\\/<\u{7f}\\u0001\\n\"".as_bytes());
+    }
+}
