@@ -18,7 +18,12 @@ const LAYERS: [(&str, &[&str]); 11] = [
     ("portico-service", &["portico-proto", "portico-telemetry"]),
     (
         "portico-caller",
-        &["portico-cache", "portico-proto", "portico-service", "portico-telemetry"],
+        &[
+            "portico-cache",
+            "portico-proto",
+            "portico-service",
+            "portico-telemetry",
+        ],
     ),
     (
         "portico-gateway",
@@ -82,8 +87,14 @@ fn each_crate_imports_only_its_layer_and_below() {
 #[test]
 fn the_gateway_never_links_a_database() {
     let gateway = closure(&metadata(), "portico-gateway");
-    assert!(gateway.contains("actix-web"), "the closure of the gateway is not read right");
-    assert!(!gateway.contains("sea-orm"), "portico-gateway links sea-orm");
+    assert!(
+        gateway.contains("actix-web"),
+        "the closure of the gateway is not read right"
+    );
+    assert!(
+        !gateway.contains("sea-orm"),
+        "portico-gateway links sea-orm"
+    );
     assert!(!gateway.contains("sqlx-core"), "portico-gateway links sqlx");
 }
 
@@ -91,7 +102,9 @@ fn the_gateway_never_links_a_database() {
 fn banned_crates_are_reached_by_their_wrappers_alone() {
     let metadata = metadata();
     let rules = rules();
-    let bans = rules["bans"]["deny"].as_array().expect("bans.deny is a list");
+    let bans = rules["bans"]["deny"]
+        .as_array()
+        .expect("bans.deny is a list");
     for ban in bans {
         let banned = ban["crate"].as_str().expect("each ban names a crate");
         let wrappers: Vec<&str> = ban
@@ -121,7 +134,8 @@ fn every_licence_is_allowed() {
         let licence = package.license.as_deref().unwrap_or("none");
         // Each part of a conjunction needs one allowed alternative.
         let fine = licence.replace('/', " OR ").split(" AND ").all(|part| {
-            part.split(" OR ").any(|one| allowed.contains(&one.trim_matches(['(', ')', ' '])))
+            part.split(" OR ")
+                .any(|one| allowed.contains(&one.trim_matches(['(', ')', ' '])))
         });
         assert!(fine, "{} is licensed as {licence}", package.name);
     }
@@ -137,7 +151,10 @@ fn metadata() -> Metadata {
 
 fn rules() -> Table {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deny.toml");
-    fs::read_to_string(page).expect("deny.toml is there").parse().expect("deny.toml is TOML")
+    fs::read_to_string(page)
+        .expect("deny.toml is there")
+        .parse()
+        .expect("deny.toml is TOML")
 }
 
 /// Every resolved dependency, tests aside, as parent and child.
@@ -146,7 +163,11 @@ fn edges(metadata: &Metadata) -> Vec<(String, String)> {
     let mut edges = Vec::new();
     for node in &resolve.nodes {
         for dependency in &node.deps {
-            if dependency.dep_kinds.iter().any(|k| k.kind != DependencyKind::Development) {
+            if dependency
+                .dep_kinds
+                .iter()
+                .any(|k| k.kind != DependencyKind::Development)
+            {
                 edges.push((
                     metadata[&node.id].name.to_string(),
                     metadata[&dependency.pkg].name.to_string(),
@@ -161,12 +182,18 @@ fn edges(metadata: &Metadata) -> Vec<(String, String)> {
 /// every feature on, and the frame's database is behind one.
 fn closure(metadata: &Metadata, package: &str) -> BTreeSet<String> {
     let output = std::process::Command::new(env!("CARGO"))
-        .args(["tree", "--locked", "--prefix", "none", "--format", "{lib}", "--edges", "normal"])
+        .args([
+            "tree", "--locked", "--prefix", "none", "--format", "{lib}", "--edges", "normal",
+        ])
         .args(["--package", package, "--manifest-path"])
         .arg(metadata.workspace_root.join("Cargo.toml"))
         .output()
         .expect("cargo tree runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .map(|line| line.trim_end_matches(" (*)").replace('_', "-"))

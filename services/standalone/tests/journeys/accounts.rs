@@ -10,12 +10,19 @@ pub async fn a_person_registers_signs_in_and_changes_her_account(world: &World) 
     client.register(&email, PASSWORD).await.ok();
     let tokens = client.login(&email, PASSWORD).await.tokens();
 
-    let me = client.get("/api/v1/users/me").bearer(&tokens.access).send().await;
+    let me = client
+        .get("/api/v1/users/me")
+        .bearer(&tokens.access)
+        .send()
+        .await;
     let etag = me.header("etag").to_owned();
     let me = me.ok();
     assert_eq!(me["email"], email);
     assert_eq!(me["status"], "USER_STATUS_ACTIVE");
-    assert_eq!(format!("\"{}\"", me["etag"].as_str().unwrap_or_default()), etag);
+    assert_eq!(
+        format!("\"{}\"", me["etag"].as_str().unwrap_or_default()),
+        etag
+    );
 
     let rename = |etag: &str, name: &str| {
         client
@@ -29,14 +36,27 @@ pub async fn a_person_registers_signs_in_and_changes_her_account(world: &World) 
     assert_ne!(changed.header("etag"), etag);
     let changed = changed.ok();
     assert_eq!(changed["displayName"], "Ada Lovelace");
-    assert_eq!(changed["email"], email, "a field outside the mask was changed");
-    rename(&etag, "Too late").await.problem(412, "ETAG_MISMATCH");
+    assert_eq!(
+        changed["email"], email,
+        "a field outside the mask was changed"
+    );
+    rename(&etag, "Too late")
+        .await
+        .problem(412, "ETAG_MISMATCH");
 
     let stale = json!({ "displayName": "Too late", "etag": me["etag"] });
-    let patch = client.request("PATCH", "/api/v1/users/me").bearer(&tokens.access).json(stale);
+    let patch = client
+        .request("PATCH", "/api/v1/users/me")
+        .bearer(&tokens.access)
+        .json(stale);
     patch.send().await.problem(409, "ETAG_MISMATCH");
 
-    let me = client.get("/api/v1/users/me").bearer(&tokens.access).send().await.ok();
+    let me = client
+        .get("/api/v1/users/me")
+        .bearer(&tokens.access)
+        .send()
+        .await
+        .ok();
     assert_eq!(me["displayName"], "Ada Lovelace");
 }
 
@@ -45,19 +65,44 @@ pub async fn an_administrator_lists_and_a_plain_user_is_refused(world: &World) {
     let admin = world.admin().await;
     let person = world.person().await;
 
-    let page = client.get("/api/v1/users?pageSize=1").bearer(&admin.access).send().await.ok();
+    let page = client
+        .get("/api/v1/users?pageSize=1")
+        .bearer(&admin.access)
+        .send()
+        .await
+        .ok();
     assert_eq!(page["users"].as_array().map(Vec::len), Some(1));
-    let next = page["nextPageToken"].as_str().expect("more than one account").to_owned();
+    let next = page["nextPageToken"]
+        .as_str()
+        .expect("more than one account")
+        .to_owned();
     let path = format!("/api/v1/users?pageSize=1&pageToken={next}");
     let second = client.get(&path).bearer(&admin.access).send().await.ok();
     assert_ne!(second["users"][0]["id"], page["users"][0]["id"]);
 
     let token = &person.tokens.access;
-    client.get("/api/v1/users").bearer(token).send().await.problem(403, "INSUFFICIENT_SCOPE");
-    client.get("/api/v1/users").send().await.problem(401, "TOKEN_MISSING");
+    client
+        .get("/api/v1/users")
+        .bearer(token)
+        .send()
+        .await
+        .problem(403, "INSUFFICIENT_SCOPE");
+    client
+        .get("/api/v1/users")
+        .send()
+        .await
+        .problem(401, "TOKEN_MISSING");
 
-    let other = format!("/api/v1/users/{}", page["users"][0]["id"].as_str().unwrap_or_default());
-    client.get(&other).bearer(token).send().await.problem(403, "INSUFFICIENT_SCOPE");
+    let other = format!(
+        "/api/v1/users/{}",
+        page["users"][0]["id"].as_str().unwrap_or_default()
+    );
+    client
+        .get(&other)
+        .bearer(token)
+        .send()
+        .await
+        .problem(403, "INSUFFICIENT_SCOPE");
     client.get(&other).bearer(&admin.access).send().await.ok();
 }
 
@@ -67,7 +112,10 @@ pub async fn an_administrator_creates_an_account_once(world: &World) {
     let email = world.fresh_email();
     let create = |email: &str, key: &str| {
         client
-            .post("/api/v1/users", json!({ "email": email, "displayName": "Grace" }))
+            .post(
+                "/api/v1/users",
+                json!({ "email": email, "displayName": "Grace" }),
+            )
             .bearer(&admin.access)
             .header("idempotency-key", key)
             .send()
@@ -75,8 +123,12 @@ pub async fn an_administrator_creates_an_account_once(world: &World) {
     let key = world.unique();
     let created = create(&email, &key).await.ok();
     assert_eq!(create(&email, &key).await.ok()["id"], created["id"]);
-    create(&world.fresh_email(), &key).await.problem(422, "IDEMPOTENCY_KEY_REUSED");
-    create(&email.to_uppercase(), &world.unique()).await.problem(409, "EMAIL_TAKEN");
+    create(&world.fresh_email(), &key)
+        .await
+        .problem(422, "IDEMPOTENCY_KEY_REUSED");
+    create(&email.to_uppercase(), &world.unique())
+        .await
+        .problem(409, "EMAIL_TAKEN");
 
     let id = created["id"].as_str().expect("an id");
     let stranger = "01890000-0000-7000-8000-000000000000";
@@ -86,8 +138,18 @@ pub async fn an_administrator_creates_an_account_once(world: &World) {
     assert_eq!(batch["missingIds"], json!([stranger]));
 
     let path = format!("/api/v1/users/{id}");
-    client.request("DELETE", &path).bearer(&admin.access).send().await.ok();
-    client.get(&path).bearer(&admin.access).send().await.problem(404, "USER_NOT_FOUND");
+    client
+        .request("DELETE", &path)
+        .bearer(&admin.access)
+        .send()
+        .await
+        .ok();
+    client
+        .get(&path)
+        .bearer(&admin.access)
+        .send()
+        .await
+        .problem(404, "USER_NOT_FOUND");
 }
 
 pub async fn a_suspended_account_is_out_until_it_is_reactivated(world: &World) {
@@ -104,12 +166,22 @@ pub async fn a_suspended_account_is_out_until_it_is_reactivated(world: &World) {
     assert_eq!(act("suspend").await.ok()["status"], "USER_STATUS_SUSPENDED");
     world
         .eventually("the suspended account's token is refused", async || {
-            let me = client.get("/api/v1/users/me").bearer(&person.tokens.access).send().await;
+            let me = client
+                .get("/api/v1/users/me")
+                .bearer(&person.tokens.access)
+                .send()
+                .await;
             me.status == 401
         })
         .await;
-    client.refresh(&person.tokens.refresh).await.problem(401, "INVALID_GRANT");
-    client.login(&person.email, PASSWORD).await.problem(401, "INVALID_CREDENTIALS");
+    client
+        .refresh(&person.tokens.refresh)
+        .await
+        .problem(401, "INVALID_GRANT");
+    client
+        .login(&person.email, PASSWORD)
+        .await
+        .problem(401, "INVALID_CREDENTIALS");
 
     assert_eq!(act("reactivate").await.ok()["status"], "USER_STATUS_ACTIVE");
     world
@@ -122,7 +194,9 @@ pub async fn a_suspended_account_is_out_until_it_is_reactivated(world: &World) {
 pub async fn the_last_administrator_stays(world: &World) {
     let client = world.client();
     let admin = world.admin().await;
-    let delete = client.request("DELETE", "/api/v1/users/me").bearer(&admin.access);
+    let delete = client
+        .request("DELETE", "/api/v1/users/me")
+        .bearer(&admin.access);
     delete.send().await.problem(409, "LAST_ADMINISTRATOR");
 }
 
@@ -130,13 +204,21 @@ pub async fn a_deleted_account_is_gone_and_its_address_stays_taken(world: &World
     let client = world.client();
     let person = world.person().await;
     let token = &person.tokens.access;
-    client.request("DELETE", "/api/v1/users/me").bearer(token).send().await.ok();
+    client
+        .request("DELETE", "/api/v1/users/me")
+        .bearer(token)
+        .send()
+        .await
+        .ok();
     world
         .eventually("the deleted account cannot sign in", async || {
             client.login(&person.email, PASSWORD).await.status == 401
         })
         .await;
-    client.register(&person.email, "another long password").await.ok();
+    client
+        .register(&person.email, "another long password")
+        .await
+        .ok();
     client
         .login(&person.email, "another long password")
         .await

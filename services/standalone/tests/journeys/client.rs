@@ -37,13 +37,19 @@ pub struct Tokens {
 
 impl Client {
     pub fn new(base: &str) -> Self {
-        Self { http: reqwest::Client::new(), base: base.trim_end_matches('/').to_owned() }
+        Self {
+            http: reqwest::Client::new(),
+            base: base.trim_end_matches('/').to_owned(),
+        }
     }
 
     pub fn request(&self, method: &str, path: &str) -> Request {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
         let line = format!("{method} {path}");
-        Request { inner: self.http.request(method, format!("{}{path}", self.base)), line }
+        Request {
+            inner: self.http.request(method, format!("{}{path}", self.base)),
+            line,
+        }
     }
 
     pub fn get(&self, path: &str) -> Request {
@@ -55,19 +61,30 @@ impl Client {
     }
 
     pub async fn register(&self, email: &str, password: &str) -> Answer {
-        self.post("/api/v1/auth/register", json!({ "email": email, "password": password }))
-            .send()
-            .await
+        self.post(
+            "/api/v1/auth/register",
+            json!({ "email": email, "password": password }),
+        )
+        .send()
+        .await
     }
 
     pub async fn login(&self, email: &str, password: &str) -> Answer {
-        self.post("/api/v1/auth/login", json!({ "email": email, "password": password }))
-            .send()
-            .await
+        self.post(
+            "/api/v1/auth/login",
+            json!({ "email": email, "password": password }),
+        )
+        .send()
+        .await
     }
 
     pub async fn refresh(&self, refresh_token: &str) -> Answer {
-        self.post("/api/v1/auth/refresh", json!({ "refreshToken": refresh_token })).send().await
+        self.post(
+            "/api/v1/auth/refresh",
+            json!({ "refreshToken": refresh_token }),
+        )
+        .send()
+        .await
     }
 }
 
@@ -77,7 +94,9 @@ impl Request {
     }
 
     pub fn header(self, name: &'static str, value: impl AsRef<str>) -> Self {
-        let inner = self.inner.header(HeaderName::from_static(name), value.as_ref());
+        let inner = self
+            .inner
+            .header(HeaderName::from_static(name), value.as_ref());
         Self { inner, ..self }
     }
 
@@ -91,7 +110,9 @@ impl Request {
     }
 
     pub async fn send(self) -> Answer {
-        self.try_send().await.unwrap_or_else(|(line, error)| panic!("{line}: {error}"))
+        self.try_send()
+            .await
+            .unwrap_or_else(|(line, error)| panic!("{line}: {error}"))
     }
 
     /// As [`send`](Self::send), for a system that may be gone.
@@ -103,7 +124,12 @@ impl Request {
             Ok((status, headers, response.text().await?))
         };
         match answer.await {
-            Ok((status, headers, text)) => Ok(Answer { line, status, headers, text }),
+            Ok((status, headers, text)) => Ok(Answer {
+                line,
+                status,
+                headers,
+                text,
+            }),
             Err(error) => Err((line, error)),
         }
     }
@@ -123,12 +149,26 @@ impl Answer {
     /// The problem document, when status and code are the expected ones.
     pub fn problem(&self, status: u16, code: &str) -> Value {
         self.status(status);
-        assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.line);
+        assert_eq!(
+            self.header("content-type"),
+            "application/problem+json",
+            "{}",
+            self.line
+        );
         let problem = self.json();
         assert_eq!(problem["code"], code, "{}: {}", self.line, self.text);
         assert_eq!(problem["status"], status, "{}: {}", self.line, self.text);
-        assert!(problem["title"].is_string() && problem["type"].is_string(), "{}", self.text);
-        assert_eq!(problem["requestId"], self.header("x-request-id"), "{}", self.line);
+        assert!(
+            problem["title"].is_string() && problem["type"].is_string(),
+            "{}",
+            self.text
+        );
+        assert_eq!(
+            problem["requestId"],
+            self.header("x-request-id"),
+            "{}",
+            self.line
+        );
         problem
     }
 
@@ -139,11 +179,19 @@ impl Answer {
             .as_array()
             .map(|errors| errors.iter().filter_map(|e| e["field"].as_str()).collect())
             .unwrap_or_default();
-        assert!(fields.contains(&field), "{}: no error names {field}: {}", self.line, self.text);
+        assert!(
+            fields.contains(&field),
+            "{}: no error names {field}: {}",
+            self.line,
+            self.text
+        );
     }
 
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or_default()
     }
 
     pub fn tokens(&self) -> Tokens {
@@ -151,7 +199,10 @@ impl Answer {
         assert_eq!(body["tokenType"], "Bearer");
         assert!(body["expiresIn"].as_i64().is_some_and(|s| s > 0), "{body}");
         let text = |name: &str| {
-            body[name].as_str().unwrap_or_else(|| panic!("no {name} in {body}")).to_owned()
+            body[name]
+                .as_str()
+                .unwrap_or_else(|| panic!("no {name} in {body}"))
+                .to_owned()
         };
         Tokens {
             access: text("accessToken"),

@@ -22,7 +22,7 @@ async fn a_kill_amid_registrations_loses_nothing_and_leaves_nothing_half_made() 
     let folder = TempDir::new().expect("a temporary folder");
     let data = folder.path().join("data");
     let first = Standalone::start(&data).await;
-    let email = first.printed("email:").expect("an administrator");
+    let email = first.printed("e-mail:").expect("an administrator");
     let password = first.printed("password:").expect("a password");
 
     let answered = Arc::new(AtomicUsize::new(0));
@@ -48,7 +48,10 @@ async fn a_kill_amid_registrations_loses_nothing_and_leaves_nothing_half_made() 
             acknowledged.insert(person(n));
         }
     }
-    assert!(acknowledged.len() < PEOPLE, "the kill came after the last registration");
+    assert!(
+        acknowledged.len() < PEOPLE,
+        "the kill came after the last registration"
+    );
 
     let second = Standalone::start(&data).await;
     for email in &acknowledged {
@@ -62,7 +65,11 @@ async fn a_kill_amid_registrations_loses_nothing_and_leaves_nothing_half_made() 
         if accounts == able && acknowledged.is_subset(&able) {
             break;
         }
-        assert!(Instant::now() < deadline, "half-made: {:?}", accounts.symmetric_difference(&able));
+        assert!(
+            Instant::now() < deadline,
+            "half-made: {:?}",
+            accounts.symmetric_difference(&able)
+        );
         sleep(Duration::from_millis(200)).await;
     }
 }
@@ -72,10 +79,19 @@ fn person(n: usize) -> String {
 }
 
 async fn accounts(client: &Client, token: &str) -> BTreeSet<String> {
-    let page = client.get("/api/v1/users?pageSize=1000").bearer(token).send().await.ok();
+    let page = client
+        .get("/api/v1/users?pageSize=1000")
+        .bearer(token)
+        .send()
+        .await
+        .ok();
     let users = page["users"].as_array().cloned().unwrap_or_default();
     let email = |user: &Value| user["email"].as_str().map(str::to_owned);
-    users.iter().filter_map(email).filter(|email| email.starts_with("person-")).collect()
+    users
+        .iter()
+        .filter_map(email)
+        .filter(|email| email.starts_with("person-"))
+        .collect()
 }
 
 async fn able_to_sign_in(client: &Client) -> BTreeSet<String> {

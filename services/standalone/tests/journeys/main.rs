@@ -14,11 +14,12 @@ mod restart;
 mod sign_in;
 mod world;
 
-use std::pin::Pin;
+use std::{pin::Pin, rc::Rc};
 
+use tokio::task::{LocalSet, spawn_local};
 use world::World;
 
-type Journey = for<'w> fn(&'w World) -> Pin<Box<dyn Future<Output = ()> + Send + 'w>>;
+type Journey = for<'w> fn(&'w World) -> Pin<Box<dyn Future<Output = ()> + 'w>>;
 
 macro_rules! journeys {
     ($($module:ident :: $name:ident,)*) => {
@@ -88,22 +89,30 @@ async fn a_running_system_passes() {
 
 /// Runs every journey at once, since a real system is not used by one person at a time either.
 async fn run(world: World) {
-    let world = std::sync::Arc::new(world);
-    let started: Vec<_> = JOURNEYS
-        .iter()
-        .map(|&(name, journey)| {
-            let world = world.clone();
-            (name, tokio::task::spawn(async move { journey(&world).await }))
-        })
-        .collect();
+    let world = Rc::new(world);
+    let failed = LocalSet::new().run_until(failures(&world)).await;
+    assert!(
+        failed.is_empty(),
+        "{} of {} journeys failed: {failed:?}",
+        failed.len(),
+        JOURNEYS.len()
+    );
+    if let Some(world) = Rc::into_inner(world) {
+        world.stop().await;
+    }
+}
+
+async fn failures(world: &Rc<World>) -> Vec<&'static str> {
+    let mut running = Vec::new();
+    for &(name, journey) in JOURNEYS {
+        let world = Rc::clone(world);
+        running.push((name, spawn_local(async move { journey(&world).await })));
+    }
     let mut failed = Vec::new();
-    for (name, journey) in started {
+    for (name, journey) in running {
         if journey.await.is_err() {
             failed.push(name);
         }
     }
-    assert!(failed.is_empty(), "{} of {} journeys failed: {failed:?}", failed.len(), JOURNEYS.len());
-    if let Some(world) = std::sync::Arc::into_inner(world) {
-        world.stop().await;
-    }
+    failed
 }

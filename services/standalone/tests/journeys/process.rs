@@ -24,14 +24,30 @@ pub struct Process {
 
 impl Process {
     /// Starts one of the workspace's binaries, with nothing in its environment but `settings`.
-    pub fn start(name: &str, arguments: &[&str], settings: &[(String, String)], log: &Path) -> Self {
-        let output = File::options().create(true).append(true).open(log).expect("a log file");
+    pub fn start(
+        name: &str,
+        arguments: &[&str],
+        settings: &[(String, String)],
+        log: &Path,
+    ) -> Self {
+        let output = File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .expect("a log file");
         let child = command(name, arguments, settings)
-            .stdout(output.try_clone().expect("the log file has a second handle"))
+            .stdout(
+                output
+                    .try_clone()
+                    .expect("the log file has a second handle"),
+            )
             .stderr(output)
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
-        Self { child, log: log.to_owned() }
+        Self {
+            child,
+            log: log.to_owned(),
+        }
     }
 
     /// Ends the process as a crash does.
@@ -74,7 +90,9 @@ impl Drop for Process {
 
 /// Runs one of the binaries to its end.
 pub fn run(name: &str, arguments: &[&str], settings: &[(String, String)]) {
-    let output = command(name, arguments, settings).output().expect("the binary starts");
+    let output = command(name, arguments, settings)
+        .output()
+        .expect("the binary starts");
     assert!(
         output.status.success(),
         "{name} {arguments:?}: {}",
@@ -83,21 +101,30 @@ pub fn run(name: &str, arguments: &[&str], settings: &[(String, String)]) {
 }
 
 fn command(name: &str, arguments: &[&str], settings: &[(String, String)]) -> Command {
-    let folder = Path::new(env!("CARGO_BIN_EXE_portico")).parent().expect("binaries lie in a folder");
+    let folder = Path::new(env!("CARGO_BIN_EXE_portico"))
+        .parent()
+        .expect("binaries lie in a folder");
     let binary = folder.join(name);
     assert!(
         binary.exists(),
         "{name} is not built: run the tests from the root, or `cargo build --workspace` before"
     );
     let mut command = Command::new(binary);
-    command.args(arguments).env_clear().envs(settings.iter().cloned()).stdin(Stdio::null());
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(settings.iter().cloned())
+        .stdin(Stdio::null());
     command
 }
 
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound socket has an address").port()
+    listener
+        .local_addr()
+        .expect("a bound socket has an address")
+        .port()
 }
 
 /// Gateway, user and auth on two PostgreSQL databases and Redis.
@@ -140,7 +167,10 @@ impl Fleet {
             setting("AUTH__LISTEN", format!("127.0.0.1:{}", ports.auth)),
             setting("AUTH__URL", format!("http://127.0.0.1:{}", ports.auth)),
             setting("AUTH__DATABASE_URL", postgres.database()),
-            setting("AUTH__MASTER_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
+            setting(
+                "AUTH__MASTER_KEY",
+                "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+            ),
             setting("AUTH__BOOTSTRAP_ADMIN_EMAIL", ADMIN.0),
             setting("AUTH__BOOTSTRAP_ADMIN_PASSWORD", ADMIN.1),
             setting(CHEAP[0].0, CHEAP[0].1),
@@ -150,7 +180,14 @@ impl Fleet {
         run("portico-user", &["migrate"], &settings);
         run("portico-auth", &["migrate"], &settings);
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut fleet = Self { gateway: None, user: None, auth: None, ports, settings, folder };
+        let mut fleet = Self {
+            gateway: None,
+            user: None,
+            auth: None,
+            ports,
+            settings,
+            folder,
+        };
         fleet.start_user().await;
         fleet.start_auth().await;
         fleet.start_gateway().await;
@@ -185,7 +222,11 @@ impl Fleet {
         let deadline = Instant::now() + Duration::from_secs(30);
         while client.login(ADMIN.0, ADMIN.1).await.status != 200 {
             let output = self.auth.as_ref().map(Process::output);
-            assert!(Instant::now() < deadline, "no administrator: {}", output.unwrap_or_default());
+            assert!(
+                Instant::now() < deadline,
+                "no administrator: {}",
+                output.unwrap_or_default()
+            );
             sleep(Duration::from_millis(50)).await;
         }
     }

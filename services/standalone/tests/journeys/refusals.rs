@@ -16,9 +16,13 @@ pub async fn a_malformed_body_is_refused(world: &World) {
     register("").await.status(400);
     let email = world.fresh_email();
     let unknown = json!({ "email": email, "password": PASSWORD, "role": "admin" });
-    register(&unknown.to_string()).await.names(400, "UNKNOWN_FIELD", "role");
+    register(&unknown.to_string())
+        .await
+        .names(400, "UNKNOWN_FIELD", "role");
     let mistyped = json!({ "email": 7, "password": PASSWORD });
-    register(&mistyped.to_string()).await.names(400, "INVALID_FIELD", "email");
+    register(&mistyped.to_string())
+        .await
+        .names(400, "INVALID_FIELD", "email");
 }
 
 pub async fn a_field_that_breaks_its_rule_is_named(world: &World) {
@@ -27,20 +31,39 @@ pub async fn a_field_that_breaks_its_rule_is_named(world: &World) {
         let body = json!({ "email": email, "password": password });
         client.post("/api/v1/auth/register", body).send()
     };
-    register("no address", PASSWORD).await.names(400, "INVALID_ARGUMENT", "email");
+    register("no address", PASSWORD)
+        .await
+        .names(400, "INVALID_ARGUMENT", "email");
     let long = format!("{}@example.org", "a".repeat(250));
-    register(&long, PASSWORD).await.names(400, "INVALID_ARGUMENT", "email");
-    register(&world.fresh_email(), "short").await.names(400, "INVALID_ARGUMENT", "password");
-    register(&world.fresh_email(), "password1").await.names(400, "INVALID_ARGUMENT", "password");
+    register(&long, PASSWORD)
+        .await
+        .names(400, "INVALID_ARGUMENT", "email");
+    register(&world.fresh_email(), "short")
+        .await
+        .names(400, "INVALID_ARGUMENT", "password");
+    register(&world.fresh_email(), "password1")
+        .await
+        .names(400, "INVALID_ARGUMENT", "password");
 
     let admin = world.admin().await;
     let list = |query: &str| {
-        client.get(&format!("/api/v1/users?{query}")).bearer(&admin.access).send()
+        client
+            .get(&format!("/api/v1/users?{query}"))
+            .bearer(&admin.access)
+            .send()
     };
-    list("pageSize=5000").await.names(400, "INVALID_ARGUMENT", "pageSize");
-    list("pageSize=many").await.names(400, "INVALID_FIELD", "pageSize");
-    list("pageToken=forged").await.names(400, "INVALID_ARGUMENT", "pageToken");
-    list("colour=red").await.names(400, "UNKNOWN_FIELD", "colour");
+    list("pageSize=5000")
+        .await
+        .names(400, "INVALID_ARGUMENT", "pageSize");
+    list("pageSize=many")
+        .await
+        .names(400, "INVALID_FIELD", "pageSize");
+    list("pageToken=forged")
+        .await
+        .names(400, "INVALID_ARGUMENT", "pageToken");
+    list("colour=red")
+        .await
+        .names(400, "UNKNOWN_FIELD", "colour");
 
     let person = world.person().await;
     let patch = |mask: &str, body: Value| {
@@ -59,8 +82,15 @@ pub async fn a_field_that_breaks_its_rule_is_named(world: &World) {
 pub async fn an_unknown_id_is_not_found(world: &World) {
     let client = world.client();
     let admin = world.admin().await;
-    let get = |id: &str| client.get(&format!("/api/v1/users/{id}")).bearer(&admin.access).send();
-    get("01890000-0000-7000-8000-000000000000").await.problem(404, "USER_NOT_FOUND");
+    let get = |id: &str| {
+        client
+            .get(&format!("/api/v1/users/{id}"))
+            .bearer(&admin.access)
+            .send()
+    };
+    get("01890000-0000-7000-8000-000000000000")
+        .await
+        .problem(404, "USER_NOT_FOUND");
     get("not-an-id").await.names(400, "INVALID_ARGUMENT", "id");
 }
 
@@ -68,8 +98,16 @@ pub async fn what_http_forbids_is_refused(world: &World) {
     let client = world.client();
     let wrong_method = client.request("PUT", "/api/v1/auth/login").send().await;
     wrong_method.problem(405, "METHOD_NOT_ALLOWED");
-    assert!(wrong_method.header("allow").contains("POST"), "{:?}", wrong_method.headers);
-    client.get("/api/v1/nothing-here").send().await.problem(404, "NOT_FOUND");
+    assert!(
+        wrong_method.header("allow").contains("POST"),
+        "{:?}",
+        wrong_method.headers
+    );
+    client
+        .get("/api/v1/nothing-here")
+        .send()
+        .await
+        .problem(404, "NOT_FOUND");
     client
         .request("POST", "/api/v1/auth/login")
         .text("text/plain", "{}".to_owned())
@@ -77,7 +115,11 @@ pub async fn what_http_forbids_is_refused(world: &World) {
         .await
         .problem(415, "UNSUPPORTED_MEDIA_TYPE");
     let huge = json!({ "email": "a".repeat(2 << 20), "password": PASSWORD });
-    client.post("/api/v1/auth/login", huge).send().await.problem(413, "BODY_TOO_LARGE");
+    client
+        .post("/api/v1/auth/login", huge)
+        .send()
+        .await
+        .problem(413, "BODY_TOO_LARGE");
 }
 
 pub async fn a_token_that_is_not_ours_is_refused(world: &World) {
@@ -92,15 +134,27 @@ pub async fn a_token_that_is_not_ours_is_refused(world: &World) {
     let mut forged = signature.clone();
     let first = if forged.starts_with('A') { "B" } else { "A" };
     forged.replace_range(..1, first);
-    me(&format!("{header}.{claims}.{forged}")).await.problem(401, "TOKEN_INVALID");
+    me(&format!("{header}.{claims}.{forged}"))
+        .await
+        .problem(401, "TOKEN_INVALID");
     // {"alg":"none","typ":"at+jwt"}
     let none = "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0";
-    me(&format!("{none}.{claims}.")).await.problem(401, "TOKEN_INVALID");
-    me(&format!("{none}.{claims}.{signature}")).await.problem(401, "TOKEN_INVALID");
+    me(&format!("{none}.{claims}."))
+        .await
+        .problem(401, "TOKEN_INVALID");
+    me(&format!("{none}.{claims}.{signature}"))
+        .await
+        .problem(401, "TOKEN_INVALID");
     me("garbage").await.problem(401, "TOKEN_INVALID");
-    me(&person.tokens.refresh).await.problem(401, "TOKEN_INVALID");
+    me(&person.tokens.refresh)
+        .await
+        .problem(401, "TOKEN_INVALID");
 
-    let basic = client.get("/api/v1/users/me").header("authorization", "Basic YTpi").send().await;
+    let basic = client
+        .get("/api/v1/users/me")
+        .header("authorization", "Basic YTpi")
+        .send()
+        .await;
     assert_eq!(basic.status, 401, "{}", basic.text);
     me(&person.tokens.access).await.ok();
 }
@@ -108,10 +162,21 @@ pub async fn a_token_that_is_not_ours_is_refused(world: &World) {
 pub async fn what_is_internal_is_not_routed(world: &World) {
     let client = world.client();
     let admin = world.admin().await;
-    for path in ["/portico.user.v1.UserEvents/Watch", "/api/v1/users//me", "/api/v1/users/../users"]
-    {
-        let answer = client.post(path, json!({})).bearer(&admin.access).send().await;
-        assert!(matches!(answer.status, 400 | 404 | 405), "{path}: {}", answer.status);
+    for path in [
+        "/portico.user.v1.UserEvents/Watch",
+        "/api/v1/users//me",
+        "/api/v1/users/../users",
+    ] {
+        let answer = client
+            .post(path, json!({}))
+            .bearer(&admin.access)
+            .send()
+            .await;
+        assert!(
+            matches!(answer.status, 400 | 404 | 405),
+            "{path}: {}",
+            answer.status
+        );
     }
 }
 

@@ -29,15 +29,19 @@ impl Standalone {
         let mut process = Process::start("portico", &["--data-dir", &folder], &settings, &log);
         let url = format!("http://127.0.0.1:{port}");
         process.ready(&url).await;
-        Self { process, client: Client::new(&url) }
+        Self {
+            process,
+            client: Client::new(&url),
+        }
     }
 
     /// What stands behind a label on a line of its own.
     pub fn printed(&self, label: &str) -> Option<String> {
-        self.process
-            .output()
-            .lines()
-            .find_map(|line| line.trim().strip_prefix(label).map(|rest| rest.trim().to_owned()))
+        self.process.output().lines().find_map(|line| {
+            line.trim()
+                .strip_prefix(label)
+                .map(|rest| rest.trim().to_owned())
+        })
     }
 }
 
@@ -47,17 +51,29 @@ async fn a_second_start_keeps_every_account_and_prints_no_password() {
     let data = folder.path().join("data");
 
     let first = Standalone::start(&data).await;
-    let email = first.printed("email:").expect("the first start prints an address");
-    let password = first.printed("password:").expect("the first start prints a password");
+    let email = first
+        .printed("e-mail:")
+        .expect("the first start prints an address");
+    let password = first
+        .printed("password:")
+        .expect("the first start prints a password");
     first.client.login(&email, &password).await.tokens();
-    first.client.register("ada@example.org", PASSWORD).await.ok();
+    first
+        .client
+        .register("ada@example.org", PASSWORD)
+        .await
+        .ok();
     drop(first);
 
     let second = Standalone::start(&data).await;
     assert!(!second.process.output().contains(&password));
     assert_eq!(second.printed("password:"), None);
     second.client.login(&email, &password).await.tokens();
-    second.client.login("ada@example.org", PASSWORD).await.tokens();
+    second
+        .client
+        .login("ada@example.org", PASSWORD)
+        .await
+        .tokens();
 }
 
 #[cfg(unix)]
@@ -78,13 +94,28 @@ async fn an_ended_session_stays_ended_after_a_restart() {
     let folder = TempDir::new().expect("a temporary folder");
     let data = folder.path().join("data");
     let first = Standalone::start(&data).await;
-    first.client.register("ada@example.org", PASSWORD).await.ok();
-    let tokens = first.client.login("ada@example.org", PASSWORD).await.tokens();
-    let logout = first.client.post("/api/v1/auth/logout", serde_json::json!({}));
+    first
+        .client
+        .register("ada@example.org", PASSWORD)
+        .await
+        .ok();
+    let tokens = first
+        .client
+        .login("ada@example.org", PASSWORD)
+        .await
+        .tokens();
+    let logout = first
+        .client
+        .post("/api/v1/auth/logout", serde_json::json!({}));
     logout.bearer(&tokens.access).send().await.ok();
     drop(first);
 
     let second = Standalone::start(&data).await;
-    let me = second.client.get("/api/v1/users/me").bearer(&tokens.access).send().await;
+    let me = second
+        .client
+        .get("/api/v1/users/me")
+        .bearer(&tokens.access)
+        .send()
+        .await;
     me.problem(401, "SESSION_REVOKED");
 }

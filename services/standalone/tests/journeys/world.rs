@@ -5,8 +5,7 @@ use std::{
     time::Duration,
 };
 
-use portico::System;
-use portico_service::{Config, Shape};
+use portico_service::{Clock, Config, Frame, Shape};
 use tempfile::TempDir;
 use tokio::{
     sync::OnceCell,
@@ -22,8 +21,10 @@ pub const PASSWORD: &str = "a perfectly fine passphrase";
 pub const ADMIN: (&str, &str) = ("root@example.org", "the first administrator's own");
 
 /// Cheap hashing: the journeys are about behaviour, and the cost has a test of its own.
-pub const CHEAP: [(&str, &str); 2] =
-    [("AUTH__ARGON2_MEMORY_KIB", "64"), ("AUTH__ARGON2_ITERATIONS", "1")];
+pub const CHEAP: [(&str, &str); 2] = [
+    ("AUTH__ARGON2_MEMORY_KIB", "64"),
+    ("AUTH__ARGON2_ITERATIONS", "1"),
+];
 
 /// A running system.
 pub struct World {
@@ -36,7 +37,7 @@ pub struct World {
 }
 
 enum Home {
-    InProcess { system: System, _data: TempDir },
+    InProcess { frame: Frame, _data: TempDir },
     Processes(Box<Fleet>),
     Elsewhere,
 }
@@ -50,7 +51,10 @@ pub struct Person {
 
 /// The system that `E2E_URL` names, when it does.
 pub fn running() -> Option<World> {
-    #[expect(clippy::disallowed_methods, reason = "tests have no configuration of their own")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tests have no configuration of their own"
+    )]
     let var = |name: &str| std::env::var(name).ok();
     let url = var("E2E_URL")?;
     let admin = var("E2E_ADMIN_EMAIL").zip(var("E2E_ADMIN_PASSWORD"));
@@ -67,14 +71,25 @@ impl World {
             ("GATEWAY__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
             ("OPS__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
             ("AUTH__BOOTSTRAP_ADMIN_EMAIL".to_owned(), ADMIN.0.to_owned()),
-            ("AUTH__BOOTSTRAP_ADMIN_PASSWORD".to_owned(), ADMIN.1.to_owned()),
+            (
+                "AUTH__BOOTSTRAP_ADMIN_PASSWORD".to_owned(),
+                ADMIN.1.to_owned(),
+            ),
         ];
         pairs.extend(CHEAP.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        pairs.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        pairs.extend(
+            settings
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone())),
+        );
         let config = Config::from_pairs(Shape::Standalone, pairs).expect("the settings are right");
-        let system = portico::start(config).await.expect("the standalone starts");
-        let url = system.url();
-        Self::new(&url, ADMIN, Home::InProcess { system, _data: data })
+        let frame = Frame::new(Clock::system());
+        let system = portico::start(&config, &frame)
+            .await
+            .expect("the standalone starts");
+        let url = format!("http://{}", system.gateway.addr);
+        frame.tasks.spawn(system.gateway.run());
+        Self::new(&url, ADMIN, Home::InProcess { frame, _data: data })
     }
 
     /// Gateway, user and auth as processes of their own; `None` without PostgreSQL or Redis.
@@ -134,7 +149,13 @@ impl World {
         let email = self.fresh_email();
         self.client.register(&email, PASSWORD).await.ok();
         let tokens = self.client.login(&email, PASSWORD).await.tokens();
-        let me = self.client.get("/api/v1/users/me").bearer(&tokens.access).send().await.ok();
+        let me = self
+            .client
+            .get("/api/v1/users/me")
+            .bearer(&tokens.access)
+            .send()
+            .await
+            .ok();
         let id = me["id"].as_str().expect("an account has an id").to_owned();
         Person { id, email, tokens }
     }
@@ -149,13 +170,17 @@ impl World {
     }
 
     pub async fn stop(self) {
-        if let Home::InProcess { system, .. } = self.home {
-            system.stop().await;
+        if let Home::InProcess { frame, .. } = self.home {
+            frame.stop.cancel();
+            frame.tasks.close();
+            frame.tasks.wait().await;
         }
     }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "any bits make a name")]
 fn now_nanos() -> u32 {
-    std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_nanos() as u32)
+    std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .map_or(0, |elapsed| elapsed.as_nanos() as u32)
 }
