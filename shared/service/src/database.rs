@@ -45,7 +45,9 @@ pub async fn connect(url: &Secret, pool: u32) -> Result<DatabaseConnection, DbEr
     } else if text.starts_with("postgres:") || text.starts_with("postgresql:") {
         postgres(text, pool)?
     } else {
-        return Err(refused("the database URL is neither sqlite:// nor postgres://"));
+        return Err(refused(
+            "the database URL is neither sqlite:// nor postgres://",
+        ));
     };
     // Statements are traced by sea-orm's spans, without their values.
     options.sqlx_logging(false).acquire_timeout(ACQUIRE);
@@ -110,7 +112,10 @@ fn postgres(url: &str, pool: u32) -> Result<ConnectOptions, DbErr> {
 
 /// Creates the folder, readable by its owner alone: what lies in it are password hashes.
 fn create_folder_of(file: &Path) -> io::Result<()> {
-    let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+    let Some(folder) = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    else {
         return Ok(());
     };
     if folder.is_dir() {
@@ -164,7 +169,8 @@ pub async fn pending<M: MigratorTrait>(db: &DatabaseConnection) -> Result<bool, 
 
 /// The time cut to whole microseconds. SQLite would keep more and PostgreSQL would not.
 pub fn truncate(time: DateTime<Utc>) -> DateTime<Utc> {
-    time.duration_trunc(TimeDelta::microseconds(1)).unwrap_or(time)
+    time.duration_trunc(TimeDelta::microseconds(1))
+        .unwrap_or(time)
 }
 
 #[cfg(test)]

@@ -24,7 +24,8 @@ use crate::{Backend, Readiness};
 ///
 /// When the descriptor set is malformed, which for an embedded one is a fault of the build.
 pub fn assemble(routes: Routes, descriptor_set: &[u8], readiness: Readiness) -> Backend {
-    let pool = DescriptorPool::decode(descriptor_set).expect("the embedded descriptor set is valid");
+    let pool =
+        DescriptorPool::decode(descriptor_set).expect("the embedded descriptor set is valid");
     let routes = reflection::add(routes, descriptor_set)
         .expect("the embedded descriptor set is valid")
         .add_service(health(&pool, readiness))

@@ -71,7 +71,11 @@ async fn ready(State(ops): State<Ops>) -> Response<Body> {
 
 async fn render(State(ops): State<Ops>) -> Response<Body> {
     let text = ops.metrics.render();
-    answer(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text)
+    answer(
+        StatusCode::OK,
+        "text/plain; version=0.0.4; charset=utf-8",
+        text,
+    )
 }
 
 fn answer(status: StatusCode, kind: &'static str, body: String) -> Response<Body> {
@@ -79,7 +83,10 @@ fn answer(status: StatusCode, kind: &'static str, body: String) -> Response<Body
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
-    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::CACHE_CONTROL,
+        header::HeaderValue::from_static("no-store"),
+    );
     response
 }
 

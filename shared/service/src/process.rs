@@ -83,7 +83,10 @@ pub fn run<P: Program>() -> ExitCode {
         return healthcheck(config.ops.listen);
     }
 
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("cannot start: {error}");
@@ -145,7 +148,12 @@ impl Process {
         let (metrics, frame) = (process.telemetry.metrics(), &process.frame);
         process.spawn(
             "ops",
-            ops::serve(listener, metrics, frame.readiness.clone(), frame.stop.clone()),
+            ops::serve(
+                listener,
+                metrics,
+                frame.readiness.clone(),
+                frame.stop.clone(),
+            ),
         );
         Ok(process)
     }
@@ -178,7 +186,10 @@ impl Process {
     ) -> anyhow::Result<SocketAddr> {
         let listener = bind(listen).await?;
         let address = listener.local_addr()?;
-        self.spawn("grpc", grpc::serve(listener, backend, self.frame.stop.clone()));
+        self.spawn(
+            "grpc",
+            grpc::serve(listener, backend, self.frame.stop.clone()),
+        );
         tracing::info!(%address, "serving gRPC");
         Ok(address)
     }
@@ -188,7 +199,8 @@ impl Process {
         let stop = self.frame.stop.clone();
         let ready = async {
             self.frame.readiness.wait().await;
-            let milliseconds = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let milliseconds =
+                u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(milliseconds, "ready after {milliseconds} ms");
             std::future::pending::<()>().await;
         };
@@ -200,7 +212,11 @@ impl Process {
         self.end(&mut signals).await;
         let failed = self.failed.load(Ordering::SeqCst);
         self.telemetry.shutdown().await;
-        if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+        if failed {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        }
     }
 
     /// Waits for all tasks, though not for ever; a second signal ends the wait.

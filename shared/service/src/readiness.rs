@@ -124,7 +124,8 @@ impl Shared {
         change(&mut checks);
         let ready = checks.values().all(|entry| entry.reason.is_none());
         // Sent under the lock, so that two changes cannot be seen in the wrong order.
-        self.ready.send_if_modified(|was| std::mem::replace(was, ready) != ready);
+        self.ready
+            .send_if_modified(|was| std::mem::replace(was, ready) != ready);
     }
 }
 

@@ -21,7 +21,16 @@ const LAST_EXPORT: Duration = Duration::from_secs(3);
 /// Crates that write headers, bodies, connection options or statements into their events below
 /// `INFO`. None of that may reach a log or a trace, whatever `RUST_LOG` says.
 const TALKATIVE: [&str; 10] = [
-    "actix_http", "actix_web", "h2", "hyper", "hyper_util", "redis", "rustls", "sea_orm", "sqlx", "tonic",
+    "actix_http",
+    "actix_web",
+    "h2",
+    "hyper",
+    "hyper_util",
+    "redis",
+    "rustls",
+    "sea_orm",
+    "sqlx",
+    "tonic",
 ];
 
 /// Why telemetry could not start.
@@ -66,7 +75,7 @@ pub fn init(service: &'static str, format: LogFormat) -> Result<Telemetry, Error
         .with_default_directive(LevelFilter::INFO.into())
         .parse(filter)?;
     let traces = match variable("OTEL_EXPORTER_OTLP_ENDPOINT") {
-        Some(endpoint) if !endpoint.is_empty() => Some(exporting(service)?),
+        Some(endpoint) if !endpoint.is_empty() => Some(exporting(service, &endpoint)?),
         _ => None,
     };
 
@@ -123,14 +132,15 @@ impl Telemetry {
 
 /// A provider that exports in batches from a thread of its own: when the collector is slow or away,
 /// spans are dropped, and no caller waits.
-fn exporting(service: &'static str) -> Result<SdkTracerProvider, Error> {
+fn exporting(service: &'static str, endpoint: &str) -> Result<SdkTracerProvider, Error> {
     if tokio::runtime::Handle::try_current().is_err() {
         return Err(Error::NoRuntime);
     }
-    let exporter = SpanExporter::builder()
-        .with_tonic()
-        .with_tls_config(ClientTlsConfig::new().with_enabled_roots())
-        .build()?;
+    let mut exporter = SpanExporter::builder().with_tonic();
+    if endpoint.starts_with("https:") {
+        exporter = exporter.with_tls_config(ClientTlsConfig::new().with_enabled_roots());
+    }
+    let exporter = exporter.build()?;
     let mut resource = Resource::builder();
     if variable("OTEL_SERVICE_NAME").is_none() {
         resource = resource.with_service_name(service);
@@ -167,7 +177,12 @@ mod tests {
         let second = init("test", LogFormat::Pretty).unwrap();
         metrics::counter!("telemetry_init_test_total").increment(1);
         for telemetry in [first, second] {
-            assert!(telemetry.metrics().render().contains("telemetry_init_test_total 1"));
+            assert!(
+                telemetry
+                    .metrics()
+                    .render()
+                    .contains("telemetry_init_test_total 1")
+            );
         }
     }
 }

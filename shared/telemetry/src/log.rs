@@ -126,7 +126,10 @@ where
         let metadata = event.metadata();
         let mut line = Line::begin();
         let now = DateTime::<Utc>::from(SystemTime::now());
-        line.text("timestamp", &now.to_rfc3339_opts(SecondsFormat::Micros, true));
+        line.text(
+            "timestamp",
+            &now.to_rfc3339_opts(SecondsFormat::Micros, true),
+        );
         line.text("level", metadata.level().as_str());
         line.text("service", self.service);
         line.text("target", metadata.target());

@@ -59,7 +59,10 @@ fn describe() {
         Unit::Seconds,
         "How long HTTP requests took, by route template"
     );
-    describe_counter!("http_requests_total", "HTTP requests answered, by route template");
+    describe_counter!(
+        "http_requests_total",
+        "HTTP requests answered, by route template"
+    );
     describe_gauge!("active_connections", "Open client connections");
     describe_counter!("grpc_server_handled_total", "gRPC calls answered");
     describe_histogram!(

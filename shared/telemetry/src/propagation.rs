@@ -104,8 +104,17 @@ mod tests {
 
     #[test]
     fn a_malformed_context_is_none() {
-        for bad in ["", "00", "x", &"0".repeat(55), "00-zzf7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"] {
-            assert!(!extract(&headers(bad)).span().span_context().is_valid(), "{bad}");
+        for bad in [
+            "",
+            "00",
+            "x",
+            &"0".repeat(55),
+            "00-zzf7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ] {
+            assert!(
+                !extract(&headers(bad)).span().span_context().is_valid(),
+                "{bad}"
+            );
             assert_eq!(trace_id(&headers(bad)), None, "{bad}");
         }
     }

@@ -1,13 +1,15 @@
 //! A network channel whose losses are called by their name.
 
 use std::{
+    error::Error,
     future::Future,
     pin::Pin,
     task::{Context, Poll},
 };
 
 use http_body::{Frame, SizeHint};
-use tonic::{Code, Status, body::Body, transport::Channel};
+use portico_proto::error::Reason;
+use tonic::{Code, Status, TimeoutExpired, body::Body, transport::Channel};
 use tower::Service;
 
 use super::{BoxError, Request, Response};
@@ -30,9 +32,7 @@ impl Service<Request> for Honest {
     type Future = Pin<Box<dyn Future<Output = Result<Response, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.0
-            .poll_ready(cx)
-            .map_err(|error| honest(Status::from_error(Box::new(error))).into())
+        self.0.poll_ready(cx).map_err(|error| honest(&error).into())
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
@@ -40,21 +40,37 @@ impl Service<Request> for Honest {
         Box::pin(async move {
             match answer.await {
                 Ok(response) => Ok(response.map(|body| Body::new(Incoming(body)))),
-                Err(error) => Err(honest(Status::from_error(Box::new(error))).into()),
+                Err(error) => Err(honest(&error).into()),
             }
         })
     }
 }
 
 /// A transport's error as what it is. The cause goes to the log and not to the caller.
-fn honest(status: Status) -> Status {
-    match status.code() {
-        Code::Unknown | Code::Cancelled | Code::Unavailable => {
-            tracing::debug!(error = status.message(), "connection lost");
-            Status::unavailable("the service cannot be reached")
+fn honest(error: &(dyn Error + 'static)) -> Status {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        // The channel keeps the deadline of the request that it was given.
+        if error.is::<TimeoutExpired>() {
+            return Reason::DeadlineExceeded.status("the deadline passed before the answer came");
         }
-        _ => status,
+        if let Some(status) = error.downcast_ref::<Status>()
+            && !is_loss(status.code())
+        {
+            return status.clone();
+        }
+        cause = error.source();
     }
+    tracing::debug!(error, "connection lost");
+    Reason::Unavailable.status("the service cannot be reached")
+}
+
+/// Whether tonic's code for a failed transport may stand for a connection that was lost.
+fn is_loss(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unknown | Code::Cancelled | Code::Unavailable | Code::Internal
+    )
 }
 
 /// A response body; what fails in it is the connection, since a status travels in the trailers.
@@ -70,7 +86,7 @@ impl http_body::Body for Incoming {
     ) -> Poll<Option<Result<Frame<Self::Data>, Status>>> {
         Pin::new(&mut self.0)
             .poll_frame(cx)
-            .map(|frame| frame.map(|frame| frame.map_err(honest)))
+            .map(|frame| frame.map(|frame| frame.map_err(|status| honest(&status))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -32,10 +32,20 @@ pub(super) fn all(
     rules.url("user.url", &config.user.url);
     rules.url("auth.url", &config.auth.url);
     rules.url("auth.issuer", &config.auth.issuer);
-    rules.fails("auth.audience", config.auth.audience.is_empty(), "is empty; accepted: text");
+    rules.fails(
+        "auth.audience",
+        config.auth.audience.is_empty(),
+        "is empty; accepted: text",
+    );
     if let Some(url) = &config.cache.redis_url {
-        let known = ["redis://", "rediss://"].iter().any(|scheme| url.expose().starts_with(scheme));
-        rules.fails("cache.redis_url", !known, "accepted: redis://… or rediss://…");
+        let known = ["redis://", "rediss://"]
+            .iter()
+            .any(|scheme| url.expose().starts_with(scheme));
+        rules.fails(
+            "cache.redis_url",
+            !known,
+            "accepted: redis://… or rediss://…",
+        );
     }
 }
 
@@ -65,9 +75,14 @@ impl<O: Fn(&str) -> String> Rules<'_, O> {
 
     fn url(&mut self, path: &str, url: &str) {
         let good = url.parse::<http::Uri>().is_ok_and(|uri| {
-            matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
+            matches!(uri.scheme_str(), Some("http" | "https"))
+                && uri.host().is_some_and(|host| !host.is_empty())
         });
-        self.fails(path, !good, format!("{url:?} is no URL; accepted: http://… or https://…"));
+        self.fails(
+            path,
+            !good,
+            format!("{url:?} is no URL; accepted: http://… or https://…"),
+        );
     }
 
     fn database(&mut self, path: &str, url: &Secret) {
@@ -80,17 +95,35 @@ impl<O: Fn(&str) -> String> Rules<'_, O> {
     fn gateway(&mut self, config: &Config) {
         let gateway = &config.gateway;
         self.range("gateway.workers", gateway.workers, 0..=1024);
-        self.range("gateway.body_limit_bytes", gateway.body_limit_bytes, 1..=1 << 30);
-        self.range("gateway.request_timeout_seconds", gateway.request_timeout_seconds, 1..=3600);
-        self.range("gateway.reflect_interval_seconds", gateway.reflect_interval_seconds, 1..=3600);
+        self.range(
+            "gateway.body_limit_bytes",
+            gateway.body_limit_bytes,
+            1..=1 << 30,
+        );
+        self.range(
+            "gateway.request_timeout_seconds",
+            gateway.request_timeout_seconds,
+            1..=3600,
+        );
+        self.range(
+            "gateway.reflect_interval_seconds",
+            gateway.reflect_interval_seconds,
+            1..=3600,
+        );
         for (name, url) in &gateway.upstreams {
             let path = "gateway.upstreams";
             let plain = name.starts_with(|c: char| c.is_ascii_lowercase())
-                && name.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'));
+                && name
+                    .chars()
+                    .all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'));
             let fault = format!("{name:?} is no name; accepted: a-z, 0-9 and -, a letter first");
             self.fails(path, !plain, fault);
             let taken = matches!(name.as_str(), "user" | "auth");
-            self.fails(path, taken, format!("`{name}` is the name of a service of Portico"));
+            self.fails(
+                path,
+                taken,
+                format!("`{name}` is the name of a service of Portico"),
+            );
             let good = url.parse::<http::Uri>().is_ok_and(|uri| {
                 matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
             });
@@ -103,14 +136,38 @@ impl<O: Fn(&str) -> String> Rules<'_, O> {
         let auth = &config.auth;
         self.database("auth.database_url", &auth.database_url);
         self.range("auth.pool_size", auth.pool_size, 1..=1000);
-        self.range("auth.access_token_ttl_seconds", auth.access_token_ttl_seconds, 1..=DAY);
-        self.range("auth.refresh_token_ttl_seconds", auth.refresh_token_ttl_seconds, 1..=LONGEST);
-        self.range("auth.session_ttl_seconds", auth.session_ttl_seconds, 1..=LONGEST);
-        self.range("auth.refresh_grace_seconds", auth.refresh_grace_seconds, 0..=300);
-        self.range("auth.key_rotation_seconds", auth.key_rotation_seconds, 1..=LONGEST);
+        self.range(
+            "auth.access_token_ttl_seconds",
+            auth.access_token_ttl_seconds,
+            1..=DAY,
+        );
+        self.range(
+            "auth.refresh_token_ttl_seconds",
+            auth.refresh_token_ttl_seconds,
+            1..=LONGEST,
+        );
+        self.range(
+            "auth.session_ttl_seconds",
+            auth.session_ttl_seconds,
+            1..=LONGEST,
+        );
+        self.range(
+            "auth.refresh_grace_seconds",
+            auth.refresh_grace_seconds,
+            0..=300,
+        );
+        self.range(
+            "auth.key_rotation_seconds",
+            auth.key_rotation_seconds,
+            1..=LONGEST,
+        );
         // The bounds of RFC 9106, section 3.1, as far as a machine can pay for them.
         self.range("auth.argon2_parallelism", auth.argon2_parallelism, 1..=64);
-        self.range("auth.argon2_memory_kib", auth.argon2_memory_kib, 8 * auth.argon2_parallelism.min(64)..=4 << 20);
+        self.range(
+            "auth.argon2_memory_kib",
+            auth.argon2_memory_kib,
+            8 * auth.argon2_parallelism.min(64)..=4 << 20,
+        );
         self.range("auth.argon2_iterations", auth.argon2_iterations, 1..=1000);
         self.range("auth.hashing_threads", auth.hashing_threads, 0..=1024);
         self.range("auth.hashing_queue", auth.hashing_queue, 1..=65536);
@@ -120,20 +177,26 @@ impl<O: Fn(&str) -> String> Rules<'_, O> {
             half,
             "the administrator's e-mail and password come together, or neither",
         );
-        self.master_key(&auth.master_key, shape);
+        self.master_key(auth.master_key.as_ref(), shape);
     }
 
-    fn master_key(&mut self, key: &Secret, shape: Shape) {
+    fn master_key(&mut self, key: Option<&Secret>, shape: Shape) {
         let path = "auth.master_key";
-        if key.is_empty() {
+        let Some(key) = key else {
             let fault = "missing (AUTH__MASTER_KEY, AUTH__MASTER_KEY_FILE); accepted: base64 of 32 \
                          random bytes, as `openssl rand -base64 32` prints them";
             self.fails(path, shape == Shape::Auth, fault);
             return;
-        }
+        };
         let good = key.expose().split(',').all(|key| {
-            STANDARD.decode(key.trim()).is_ok_and(|bytes| bytes.len() == 32)
+            STANDARD
+                .decode(key.trim())
+                .is_ok_and(|bytes| bytes.len() == 32)
         });
-        self.fails(path, !good, "accepted: base64 of 32 bytes, or several of them with commas between");
+        self.fails(
+            path,
+            !good,
+            "accepted: base64 of 32 bytes, or several of them with commas between",
+        );
     }
 }

@@ -43,7 +43,11 @@ pub(super) fn read(
     let mut found: BTreeMap<String, Variable> = BTreeMap::new();
     for (name, text) in pairs {
         let (key, from_file, short) = match find(schema, shape, &name) {
-            Ours::Key { key, from_file, short } => (key, from_file, short),
+            Ours::Key {
+                key,
+                from_file,
+                short,
+            } => (key, from_file, short),
             Ours::Unknown(fault) => {
                 faults.push(fault);
                 continue;
@@ -60,7 +64,10 @@ pub(super) fn read(
                 }
             },
         };
-        let plain = name.strip_suffix("_FILE").filter(|_| from_file).unwrap_or(&name);
+        let plain = name
+            .strip_suffix("_FILE")
+            .filter(|_| from_file)
+            .unwrap_or(&name);
         let variable = Variable {
             name: name.clone(),
             path: key.path.clone(),
@@ -68,7 +75,10 @@ pub(super) fn read(
             short,
         };
         if let Some(other) = found.insert(plain.to_owned(), variable) {
-            faults.push(format!("variables {} and {name}: only one may be set", other.name));
+            faults.push(format!(
+                "variables {} and {name}: only one may be set",
+                other.name
+            ));
         }
     }
     let mut variables: Vec<Variable> = found.into_values().collect();
@@ -106,9 +116,9 @@ fn find<'a>(schema: &'a Schema, shape: Shape, name: &str) -> Ours<'a> {
             short,
         };
     }
-    let ours = name
-        .split_once("__")
-        .is_some_and(|(section, _)| schema.has_section(&section.to_lowercase()) && is_upper(section));
+    let ours = name.split_once("__").is_some_and(|(section, _)| {
+        schema.has_section(&section.to_lowercase()) && is_upper(section)
+    });
     if !ours {
         return Ours::Not;
     }
@@ -142,7 +152,7 @@ fn is_upper(text: &str) -> bool {
 /// What the text means for that kind of key. A number that is none stays text, and is refused with its
 /// name when it is read.
 fn value(kind: Kind, text: String) -> Value {
-    match (kind, text.trim().parse::<i128>()) {
+    match (kind, text.trim().parse::<i64>()) {
         (Kind::Number, Ok(number)) => Value::from(number),
         _ => Value::from(text),
     }

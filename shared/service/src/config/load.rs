@@ -76,8 +76,7 @@ pub(super) fn build(
 ) -> Result<Config, ConfigError> {
     let schema = Schema::new();
     let mut faults = Vec::new();
-    let mut figment =
-        defaults().merge(Serialized::default("ops.listen", ops_listen(shape)));
+    let mut figment = defaults().merge(Serialized::default("ops.listen", ops_listen(shape)));
     if let Some(file) = file {
         let table = parse(&file)?;
         unknown_in_file(&schema, &file.name, &table, &mut faults);
@@ -104,8 +103,10 @@ pub(super) fn build(
 /// Fills in what depends on other keys.
 fn complete(config: &mut Config) {
     let sqlite = |file: &str| {
-        let path = config.data_dir.join(file);
-        Secret::from(format!("sqlite://{}", path.display()))
+        let path = config.data_dir.join(file).display().to_string();
+        // Two characters mean something in a URL.
+        let path = path.replace('%', "%25").replace('?', "%3F");
+        Secret::from(format!("sqlite://{path}"))
     };
     let (user, auth) = (sqlite("user.db"), sqlite("auth.db"));
     if config.user.database_url.is_empty() {
@@ -115,11 +116,19 @@ fn complete(config: &mut Config) {
         config.auth.database_url = auth;
     }
     // A deployment that passes every variable passes some of them empty.
-    config.cache.redis_url = config.cache.redis_url.take().filter(|url| !url.is_empty());
     let auth = &mut config.auth;
-    auth.bootstrap_admin_email = auth.bootstrap_admin_email.take().filter(|text| !text.is_empty());
-    auth.bootstrap_admin_password =
-        auth.bootstrap_admin_password.take().filter(|text| !text.is_empty());
+    let secrets = [
+        &mut config.cache.redis_url,
+        &mut auth.master_key,
+        &mut auth.bootstrap_admin_password,
+    ];
+    for secret in secrets {
+        *secret = secret.take().filter(|secret| !secret.is_empty());
+    }
+    auth.bootstrap_admin_email = auth
+        .bootstrap_admin_email
+        .take()
+        .filter(|text| !text.is_empty());
 }
 
 struct FromFile(File);
@@ -167,9 +176,10 @@ fn unknown_in_file(schema: &Schema, file: &str, table: &toml::Table, faults: &mu
 
 /// Where the value of a key came from.
 fn origin(figment: &Figment, path: &str) -> String {
-    figment
-        .find_metadata(path)
-        .map_or_else(|| "the defaults".to_owned(), |metadata| metadata.name.to_string())
+    figment.find_metadata(path).map_or_else(
+        || "the defaults".to_owned(),
+        |metadata| metadata.name.to_string(),
+    )
 }
 
 /// One sentence: source, key, fault, and what is accepted. Never the value of a secret.
@@ -180,7 +190,11 @@ fn sentence(schema: &Schema, error: &figment::Error) -> String {
         .as_ref()
         .map_or("the defaults", |metadata| &metadata.name);
     let found = |actual: &Actual| {
-        if is_secret(&path) { "not text".to_owned() } else { format!("found {actual}") }
+        if is_secret(&path) {
+            "not text".to_owned()
+        } else {
+            format!("found {actual}")
+        }
     };
     let fault = match &error.kind {
         Fault::InvalidType(actual, _) | Fault::InvalidValue(actual, _) => found(actual),
@@ -188,7 +202,10 @@ fn sentence(schema: &Schema, error: &figment::Error) -> String {
         Fault::Message(message) => message.clone(),
         other => other.to_string(),
     };
-    format!("{source}: `{path}`: {fault}; accepted: {}", accepted(schema, &path))
+    format!(
+        "{source}: `{path}`: {fault}; accepted: {}",
+        accepted(schema, &path)
+    )
 }
 
 fn accepted(schema: &Schema, path: &str) -> &'static str {

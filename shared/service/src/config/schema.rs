@@ -84,9 +84,11 @@ impl Schema {
     }
 
     pub fn has_section(&self, name: &str) -> bool {
-        self.keys
-            .iter()
-            .any(|key| key.path.split_once('.').is_some_and(|(section, _)| section == name))
+        self.keys.iter().any(|key| {
+            key.path
+                .split_once('.')
+                .is_some_and(|(section, _)| section == name)
+        })
     }
 
     /// The sentence that refuses a name, with the nearest of those that would be right.

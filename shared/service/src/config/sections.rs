@@ -76,8 +76,9 @@ pub struct AuthConfig {
     /// Connections that it keeps to its database at most.
     pub pool_size: u32,
     /// What encrypts the signing keys at rest: a comma-separated list of base64 texts of 32 bytes
-    /// each. The first encrypts, all decrypt. Only the standalone may leave it empty.
-    pub master_key: Secret,
+    /// each. The first encrypts, all decrypt. Only the standalone may go without, and makes its own.
+    #[serde(default)]
+    pub master_key: Option<Secret>,
     /// The `iss` of every token.
     pub issuer: String,
     /// The `aud` of every access token.
@@ -141,7 +142,11 @@ fn upstreams<'de, D: Deserializer<'de>>(
         Either::List(list) => list,
     };
     let mut table = BTreeMap::new();
-    for item in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+    for item in list
+        .split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+    {
         let Some((name, url)) = item.split_once('=') else {
             return Err(de::Error::custom(format!("`{item}` has no `=`")));
         };

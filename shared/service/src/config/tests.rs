@@ -1,1 +1,340 @@
-use super::*;
+use std::{fs, path::PathBuf};
+
+use super::{load::File, *};
+
+const KEY: &str = "AUTH__MASTER_KEY";
+const GOOD_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+fn config(shape: Shape, pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::from_pairs(shape, owned(pairs))
+}
+
+fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn with_file(text: &str, pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let file = File {
+        name: "portico.toml".to_owned(),
+        text: text.to_owned(),
+    };
+    load::build(Shape::Standalone, Some(file), owned(pairs))
+}
+
+/// The one fault of a configuration that must be refused.
+fn fault(result: Result<Config, ConfigError>) -> String {
+    let error = result.unwrap_err();
+    assert_eq!(error.faults().len(), 1, "{error}");
+    error.faults()[0].clone()
+}
+
+#[test]
+fn defaults_are_those_of_the_design() {
+    let config = config(Shape::Standalone, &[]).unwrap();
+    assert_eq!(config.gateway.listen.to_string(), "127.0.0.1:3000");
+    assert_eq!(config.user.listen.to_string(), "127.0.0.1:50051");
+    assert_eq!(config.auth.listen.to_string(), "127.0.0.1:50052");
+    assert_eq!(config.ops.listen.to_string(), "127.0.0.1:9090");
+    assert_eq!(config.auth.access_token_ttl_seconds, 600);
+    assert_eq!(config.auth.argon2_memory_kib, 19 * 1024);
+    assert_eq!(config.user.database_url.expose(), "sqlite://data/user.db");
+    assert_eq!(config.auth.database_url.expose(), "sqlite://data/auth.db");
+    assert!(config.auth.master_key.is_none());
+    assert!(config.cache.redis_url.is_none());
+}
+
+#[test]
+fn the_ops_port_depends_on_the_shape() {
+    let port = |shape| config(shape, &[(KEY, GOOD_KEY)]).unwrap().ops.listen.port();
+    assert_eq!(port(Shape::Gateway), 9090);
+    assert_eq!(port(Shape::User), 9091);
+    assert_eq!(port(Shape::Auth), 9092);
+}
+
+#[test]
+fn the_environment_outranks_the_file_which_outranks_the_defaults() {
+    let file = "data_dir = \"/srv/a?b\"\n[gateway]\nworkers = 3\nbody_limit_bytes = 10\n[ops]\nlisten = \"127.0.0.1:1\"\n";
+    let config = with_file(file, &[("GATEWAY__WORKERS", "5")]).unwrap();
+    assert_eq!(config.gateway.workers, 5);
+    assert_eq!(config.gateway.body_limit_bytes, 10);
+    assert_eq!(config.gateway.request_timeout_seconds, 10);
+    assert_eq!(config.ops.listen.port(), 1);
+    assert_eq!(
+        config.user.database_url.expose(),
+        "sqlite:///srv/a%3Fb/user.db"
+    );
+}
+
+#[test]
+fn variables_that_are_not_ours_are_not_looked_at() {
+    let pairs = [
+        ("PATH", "/bin"),
+        ("USER", "root"),
+        ("MY__GATEWAY", "x"),
+        ("gateway__listen", "x"),
+    ];
+    assert!(config(Shape::Standalone, &pairs).is_ok());
+}
+
+#[test]
+fn an_unknown_variable_is_refused_with_the_nearest_name() {
+    let fault = fault(config(Shape::Gateway, &[("GATEWAY__LISTN", "127.0.0.1:1")]));
+    assert_eq!(
+        fault,
+        "variable `GATEWAY__LISTN` is unknown; the nearest is `GATEWAY__LISTEN`"
+    );
+}
+
+#[test]
+fn an_unknown_key_of_the_file_is_refused_with_the_nearest_name() {
+    assert_eq!(
+        fault(with_file("[auth]\npool_sise = 4\n", &[])),
+        "portico.toml: `auth.pool_sise` is unknown; the nearest is `auth.pool_size`"
+    );
+    assert_eq!(
+        fault(with_file("[gatewy]\nworkers = 4\n", &[])),
+        "portico.toml: `gatewy` is unknown; the nearest is `gateway`"
+    );
+}
+
+#[test]
+fn every_unknown_name_is_told_at_once() {
+    let error = with_file("zzz = 1\n[auth]\nzzz = 4\n", &[("OPS__LISTENER", "")]).unwrap_err();
+    assert_eq!(error.faults().len(), 3, "{error}");
+}
+
+#[test]
+fn a_wrong_value_names_its_key_its_source_and_what_is_right() {
+    let told = |name, value| fault(config(Shape::Standalone, &[(name, value)]));
+    assert_eq!(
+        told("GATEWAY__WORKERS", "many"),
+        "variable GATEWAY__WORKERS: `gateway.workers`: found string \"many\"; accepted: a whole number, 0 or more"
+    );
+    assert!(told("GATEWAY__WORKERS", "-1").contains("`gateway.workers`: found "));
+    assert!(told("USER__POOL_SIZE", "5000000000").contains("accepted: a whole number from 1 to"));
+    assert!(told("LOG__FORMAT", "xml").ends_with("found \"xml\"; accepted: auto, json or pretty"));
+    assert!(told("OPS__LISTEN", "9090").contains("accepted: an address and a port"));
+    let in_file = fault(with_file("[gateway]\nworkers = \"many\"\n", &[]));
+    assert!(
+        in_file.starts_with("portico.toml: `gateway.workers`: found string"),
+        "{in_file}"
+    );
+}
+
+#[test]
+fn values_out_of_range_are_refused() {
+    let told = |name, value| fault(config(Shape::Standalone, &[(name, value)]));
+    assert_eq!(
+        told("AUTH__ACCESS_TOKEN_TTL_SECONDS", "0"),
+        "variable AUTH__ACCESS_TOKEN_TTL_SECONDS: `auth.access_token_ttl_seconds`: 0 is out of range; accepted: 1 to 86400"
+    );
+    for (name, value) in [
+        ("USER__POOL_SIZE", "0"),
+        ("GATEWAY__BODY_LIMIT_BYTES", "0"),
+        ("GATEWAY__REQUEST_TIMEOUT_SECONDS", "0"),
+        ("AUTH__ARGON2_MEMORY_KIB", "7"),
+        ("AUTH__HASHING_QUEUE", "0"),
+        ("AUTH__REFRESH_GRACE_SECONDS", "301"),
+        ("USER__URL", "localhost:50051"),
+        ("AUTH__ISSUER", "ftp://x"),
+        ("AUTH__AUDIENCE", ""),
+        ("AUTH__DATABASE_URL", "mysql://root@x/y"),
+        ("CACHE__REDIS_URL", "http://x"),
+        ("UPSTREAMS", "Orders=http://x"),
+        ("UPSTREAMS", "user=http://x"),
+        ("UPSTREAMS", "orders=x"),
+        ("UPSTREAMS", "orders"),
+        ("UPSTREAMS", "a=http://x,a=http://y"),
+        ("AUTH__BOOTSTRAP_ADMIN_EMAIL", "a@example.org"),
+        (KEY, "c2hvcnQ="),
+    ] {
+        assert!(
+            told(name, value).starts_with(&format!("variable {name}: `")),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_shape_is_not_asked_for_what_it_does_not_use() {
+    assert!(config(Shape::User, &[]).is_ok());
+    assert!(config(Shape::User, &[("AUTH__POOL_SIZE", "0")]).is_ok());
+    assert!(fault(config(Shape::Auth, &[])).contains("`auth.master_key`: missing"));
+}
+
+#[test]
+fn short_names_mean_the_one_service() {
+    let url = ("DATABASE_URL", "postgres://u:p@db/x");
+    let redis = ("REDIS_URL", "redis://cache");
+    let user = config(Shape::User, &[url, redis]).unwrap();
+    assert_eq!(user.user.database_url.expose(), url.1);
+    assert_eq!(user.auth.database_url.expose(), "sqlite://data/auth.db");
+    assert_eq!(user.cache.redis_url.unwrap().expose(), redis.1);
+
+    let auth = config(Shape::Auth, &[url, (KEY, GOOD_KEY)]).unwrap();
+    assert_eq!(auth.auth.database_url.expose(), url.1);
+
+    let standalone = config(Shape::Standalone, &[url, redis]).unwrap();
+    assert_eq!(
+        standalone.user.database_url.expose(),
+        "sqlite://data/user.db"
+    );
+    assert!(standalone.cache.redis_url.is_none());
+}
+
+#[test]
+fn a_full_name_outranks_a_short_one() {
+    for pairs in [
+        [
+            ("DATABASE_URL", "sqlite://short"),
+            ("USER__DATABASE_URL", "sqlite://full"),
+        ],
+        [
+            ("USER__DATABASE_URL", "sqlite://full"),
+            ("DATABASE_URL", "sqlite://short"),
+        ],
+    ] {
+        let config = config(Shape::User, &pairs).unwrap();
+        assert_eq!(config.user.database_url.expose(), "sqlite://full");
+    }
+}
+
+#[test]
+fn upstreams_come_as_a_list_or_a_table() {
+    let list = config(
+        Shape::Gateway,
+        &[("UPSTREAMS", "orders=http://o:1, billing = http://b:2 ,")],
+    );
+    let table = with_file(
+        "[gateway.upstreams]\norders = \"http://o:1\"\nbilling = \"http://b:2\"\n",
+        &[],
+    );
+    let expected = [("billing", "http://b:2"), ("orders", "http://o:1")];
+    for config in [list.unwrap(), table.unwrap()] {
+        let upstreams: Vec<_> = config
+            .gateway
+            .upstreams
+            .iter()
+            .map(|(a, b)| (&**a, &**b))
+            .collect();
+        assert_eq!(upstreams, expected);
+    }
+}
+
+#[test]
+fn a_secret_comes_from_a_file_without_its_last_newline() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    fs::write(&path, format!("{GOOD_KEY}\n")).unwrap();
+    let name = path.to_str().unwrap();
+    let read = config(Shape::Auth, &[("AUTH__MASTER_KEY_FILE", name)]).unwrap();
+    assert_eq!(read.auth.master_key.unwrap().expose(), GOOD_KEY);
+
+    let both = config(
+        Shape::Auth,
+        &[("AUTH__MASTER_KEY_FILE", name), (KEY, GOOD_KEY)],
+    );
+    assert!(fault(both).contains("only one may be set"));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let error = config(Shape::User, &[("DATABASE_URL_FILE", "/nowhere/url")]);
+    let fault = fault(error);
+    assert!(
+        fault.starts_with("variable DATABASE_URL_FILE: cannot read /nowhere/url: "),
+        "{fault}"
+    );
+    let missing = Config::load(Shape::User, Some(&PathBuf::from("/nowhere/portico.toml")));
+    assert!(
+        missing
+            .unwrap_err()
+            .to_string()
+            .contains("cannot read /nowhere/portico.toml")
+    );
+}
+
+#[test]
+fn only_secrets_come_from_files() {
+    let fault = fault(config(Shape::Gateway, &[("GATEWAY__LISTEN_FILE", "/x")]));
+    assert!(
+        fault.contains("`GATEWAY__LISTEN_FILE` is unknown"),
+        "{fault}"
+    );
+}
+
+#[test]
+fn printing_hides_every_secret_and_nothing_else() {
+    let hidden = "s3cret";
+    let postgres = format!("postgres://u:{hidden}@db/x");
+    let redis = format!("redis://:{hidden}@cache");
+    let config = config(
+        Shape::Standalone,
+        &[
+            ("USER__DATABASE_URL", &postgres),
+            ("AUTH__DATABASE_URL", &postgres),
+            ("CACHE__REDIS_URL", &redis),
+            (KEY, GOOD_KEY),
+            ("AUTH__BOOTSTRAP_ADMIN_EMAIL", "admin@example.org"),
+            ("AUTH__BOOTSTRAP_ADMIN_PASSWORD", hidden),
+        ],
+    )
+    .unwrap();
+    let text = config.print();
+    assert!(!text.contains(hidden) && !text.contains(GOOD_KEY), "{text}");
+    assert_eq!(text.matches("\"***\"").count(), 5, "{text}");
+    assert!(text.contains("admin@example.org"));
+    assert!(!format!("{config:?}").contains(hidden));
+
+    let table: toml::Table = text.parse().unwrap();
+    assert_eq!(table["gateway"]["listen"].as_str(), Some("127.0.0.1:3000"));
+    let schema = schema::Schema::new();
+    let secrets = schema.keys.iter().filter(|key| key.is_secret()).count();
+    assert_eq!(secrets, 5, "each secret of the list is a key");
+}
+
+#[test]
+fn no_fault_repeats_a_secret() {
+    for (name, value) in [
+        ("USER__DATABASE_URL", "mysql://u:s3cret@db"),
+        ("CACHE__REDIS_URL", "s3cret"),
+        (KEY, "s3cret"),
+    ] {
+        let fault = fault(config(Shape::Standalone, &[(name, value)]));
+        assert!(!fault.contains("s3cret"), "{fault}");
+    }
+    for text in [
+        "[auth]\nmaster_key = 73",
+        "[auth]\nmaster_key = s3cret",
+        "[auth]\nmaster_key = [\"s3cret\"]",
+    ] {
+        let fault = fault(with_file(text, &[]));
+        assert!(
+            !fault.contains("s3cret") && !fault.contains("73"),
+            "{fault}"
+        );
+        assert!(fault.starts_with("portico.toml"), "{fault}");
+    }
+}
+
+#[test]
+fn a_broken_file_is_refused_by_its_line() {
+    let fault = fault(with_file("[gateway]\nworkers = \n", &[]));
+    assert!(fault.starts_with("portico.toml, line 2: "), "{fault}");
+}
+
+#[test]
+fn an_empty_optional_value_is_none() {
+    let pairs = [
+        ("CACHE__REDIS_URL", ""),
+        (KEY, ""),
+        ("AUTH__BOOTSTRAP_ADMIN_EMAIL", ""),
+    ];
+    let config = config(Shape::Standalone, &pairs).unwrap();
+    assert!(config.cache.redis_url.is_none());
+    assert!(config.auth.master_key.is_none());
+    assert!(config.auth.bootstrap_admin_email.is_none());
+}

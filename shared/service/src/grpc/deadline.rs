@@ -156,7 +156,10 @@ mod tests {
         assert_eq!(of("99999999n"), Some(Duration::from_nanos(99_999_999)));
         for malformed in ["", "S", "10", "-1S", "+1S", "1.5S", "123456789S", "1é"] {
             let mut headers = HeaderMap::new();
-            headers.insert("grpc-timeout", http::HeaderValue::from_str(malformed).unwrap());
+            headers.insert(
+                "grpc-timeout",
+                http::HeaderValue::from_str(malformed).unwrap(),
+            );
             assert_eq!(timeout(&headers), None, "{malformed}");
         }
     }

@@ -1,1 +1,52 @@
 use super::*;
+
+fn config() -> Config {
+    let pairs = [("OPS__LISTEN", "127.0.0.1:0"), ("LOG__FORMAT", "json")];
+    let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Config::from_pairs(Shape::User, pairs).unwrap()
+}
+
+async fn started() -> Process {
+    Process::start(Shape::User, config(), Instant::now())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_tasks() {
+    let process = started().await;
+    let (stop, done) = (process.frame.stop.clone(), Arc::new(AtomicBool::new(false)));
+    let (told, finished) = (stop.clone(), Arc::clone(&done));
+    process.spawn("slow", async move {
+        told.cancelled().await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        finished.store(true, Ordering::SeqCst);
+        anyhow::Ok(())
+    });
+    let readiness = process.frame.readiness.clone();
+    stop.cancel();
+    let code = process.run(Signals::new().unwrap()).await;
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::SUCCESS));
+    assert!(done.load(Ordering::SeqCst));
+    assert!(!readiness.is_ready());
+}
+
+#[tokio::test]
+async fn a_task_that_fails_stops_the_process() {
+    let process = started().await;
+    process.spawn("broken", async { Err(anyhow::anyhow!("no")) });
+    let code = process.run(Signals::new().unwrap()).await;
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::FAILURE));
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap();
+    let mut config = config();
+    config.ops.listen = address;
+    let error = Process::start(Shape::User, config, Instant::now())
+        .await
+        .unwrap_err();
+    assert_eq!(error.to_string(), format!("cannot listen on {address}"));
+}

@@ -78,10 +78,7 @@ pub(super) struct Measured {
 
 impl Measured {
     /// The response with its end reported. One that is already over is finished here.
-    pub(super) fn response(
-        response: http::Response<Body>,
-        mut call: Call,
-    ) -> http::Response<Body> {
+    pub(super) fn response(response: http::Response<Body>, mut call: Call) -> http::Response<Body> {
         if let Some(code) = code_in(response.headers()) {
             call.finish(code);
             return response;

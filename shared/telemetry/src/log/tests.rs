@@ -45,7 +45,8 @@ fn logged(what: impl FnOnce()) -> Vec<Value> {
 
 #[test]
 fn fields_keep_their_types() {
-    let lines = logged(|| tracing::info!(count = 3, ok = true, text = "a \"quoted\"\nline", "done"));
+    let lines =
+        logged(|| tracing::info!(count = 3, ok = true, text = "a \"quoted\"\nline", "done"));
     assert_eq!(lines[0]["level"], "INFO");
     assert_eq!(lines[0]["service"], "test");
     assert_eq!(lines[0]["message"], "done");
@@ -83,7 +84,11 @@ impl std::error::Error for Wrapped {
 #[test]
 fn the_request_id_reaches_lines_in_inner_spans() {
     let lines = logged(|| {
-        let outer = tracing::info_span!("outer", request_id = "r-1", trace_id = tracing::field::Empty);
+        let outer = tracing::info_span!(
+            "outer",
+            request_id = "r-1",
+            trace_id = tracing::field::Empty
+        );
         outer.record("trace_id", "0af7651916cd43dd8448eb211c80319c");
         let _outer = outer.enter();
         let _inner = tracing::info_span!("inner", other = 1).entered();
