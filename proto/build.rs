@@ -35,6 +35,7 @@ const SETS: [(&str, &[&str]); 2] = [
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
+    #[expect(clippy::disallowed_methods, reason = "cargo says so where to write")]
     let out = PathBuf::from(env::var("OUT_DIR")?);
     for path in [
         "build",

@@ -2,6 +2,11 @@
 //!
 //! Whatever it does not know is an error that names the field, and so fails the build.
 
+#![expect(
+    clippy::format_push_string,
+    reason = "code reads better as it will be than as a chain of fallible writes"
+)]
+
 mod annotations;
 mod names;
 mod rules;
@@ -58,6 +63,23 @@ struct Generator<'a> {
     patterns: BTreeMap<String, usize>,
 }
 
+/// The code that checks one value, and when it applies at all.
+struct Checks {
+    /// A condition, where the zero of the type is let through.
+    given: Option<String>,
+    code: String,
+}
+
+impl Checks {
+    /// The code with its condition around it.
+    fn nested(&self) -> String {
+        match &self.given {
+            Some(given) => format!("if {given} {{ {} }}\n", self.code),
+            None => self.code.clone(),
+        }
+    }
+}
+
 impl Generator<'_> {
     fn message(&mut self, message: &MessageDescriptor) -> Result<String> {
         self.annotations.refuse_message_rules(message)?;
@@ -94,19 +116,25 @@ impl Generator<'_> {
             Shape::Repeated => self.repeated(field, &rules, &place),
             Shape::Map => self.map(field, &rules, &place),
             Shape::Implicit => {
-                let value = shape::value(&field.kind(), &place, false);
-                let (zero, _) = shape::zero(&field.kind(), &value);
+                let (zero, _) = shape::zero(&field.kind(), &place, false);
                 let checks = self.checks(field, &rules, &place, false)?;
-                Ok(required_or(&rules, &zero, checks))
+                Ok(required_or(&rules, &zero, checks.nested()))
             }
             Shape::Explicit => {
                 let checks = self.checks(field, &rules, "value", true)?;
-                Ok(match (checks.is_empty(), rules.required) {
-                    (true, false) => String::new(),
-                    (true, true) => format!("if {place}.is_none() {{ report.missing(&at); }}\n"),
-                    (false, false) => format!("if let Some(value) = &{place} {{ {checks} }}\n"),
-                    (false, true) => format!(
-                        "if let Some(value) = &{place} {{ {checks} }} else {{ report.missing(&at); }}\n"
+                let Checks { given, code } = &checks;
+                Ok(match (code.is_empty(), rules.required, given) {
+                    (true, false, _) => String::new(),
+                    (true, true, _) => format!("if {place}.is_none() {{ report.missing(&at); }}\n"),
+                    (false, false, Some(given)) => {
+                        format!("if let Some(value) = &{place} && {given} {{ {code} }}\n")
+                    }
+                    (false, false, None) => {
+                        format!("if let Some(value) = &{place} {{ {code} }}\n")
+                    }
+                    (false, true, _) => format!(
+                        "if let Some(value) = &{place} {{ {} }} else {{ report.missing(&at); }}\n",
+                        checks.nested()
                     ),
                 })
             }
@@ -120,7 +148,7 @@ impl Generator<'_> {
         rules: &FieldRules,
         place: &str,
         is_reference: bool,
-    ) -> Result<String> {
+    ) -> Result<Checks> {
         let kind = shape::unwrapped(field);
         let value = shape::value(&kind, place, is_reference);
         let mut code = String::new();
@@ -133,20 +161,19 @@ impl Generator<'_> {
                     ("pattern", Take::Value, format!(", &PATTERN_{number}"))
                 }
             };
-            let bytes = if take == Take::Bytes {
-                ".as_bytes()"
-            } else {
-                ""
+            let taken = match take {
+                Take::Value => value.clone(),
+                Take::Bytes => shape::bytes(&kind, place),
             };
-            code += &format!("report.{name}(&at, {value}{bytes}{arguments});\n");
+            code += &format!("report.{name}(&at, {taken}{arguments});\n");
         }
+        let mut given = None;
         if shape::is_ours(field, self.prefix) {
             code += &format!("{value}.check(&at, report);\n");
         } else if rules.ignore == Ignore::IfZero && !code.is_empty() && !rules.required {
-            let (_, given) = shape::zero(&kind, &value);
-            code = format!("if {given} {{ {code} }}\n");
+            given = Some(shape::zero(&kind, place, is_reference).1);
         }
-        Ok(code)
+        Ok(Checks { given, code })
     }
 
     fn repeated(
@@ -197,7 +224,7 @@ impl Generator<'_> {
                 ("max_pairs", Value::U64(value)) => most = Some(*value),
                 ("keys", Value::Message(rules)) => keys = self.annotations.parse(rules, field)?,
                 ("values", Value::Message(rules)) => {
-                    values = self.annotations.parse(rules, field)?
+                    values = self.annotations.parse(rules, field)?;
                 }
                 _ => return Err(unsupported(field, "map", &name)),
             }
@@ -227,7 +254,7 @@ impl Generator<'_> {
         if rules.ignore == Ignore::Always {
             return Ok(String::new());
         }
-        self.checks(element, rules, place, true)
+        Ok(self.checks(element, rules, place, true)?.nested())
     }
 
     fn oneof(&mut self, message: &MessageDescriptor, oneof: &OneofDescriptor) -> Result<String> {
@@ -241,7 +268,7 @@ impl Generator<'_> {
             }
             let checks = match rules.ignore {
                 Ignore::Always => String::new(),
-                _ => self.checks(&field, &rules, "value", true)?,
+                _ => self.checks(&field, &rules, "value", true)?.nested(),
             };
             if checks.is_empty() {
                 all = false;

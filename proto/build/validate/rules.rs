@@ -83,22 +83,18 @@ enum Check {
     Nothing,
 }
 
-fn call(name: &'static str, take: Take, arguments: impl std::fmt::Display) -> Option<Check> {
-    Some(Check::Rule(Rule::Call(
-        name,
-        take,
-        format!(", {arguments}"),
-    )))
+fn call(name: &'static str, take: Take, arguments: impl std::fmt::Display) -> Check {
+    Check::Rule(Rule::Call(name, take, format!(", {arguments}")))
 }
 
 fn string(field: &FieldDescriptor, name: &str, value: &Value) -> Result<Option<Check>> {
     Ok(match (name, value) {
-        ("len", Value::U64(n)) => call("len", Take::Value, n),
-        ("min_len", Value::U64(n)) => call("min_len", Take::Value, n),
-        ("max_len", Value::U64(n)) => call("max_len", Take::Value, n),
-        ("len_bytes", Value::U64(n)) => call("len_bytes", Take::Bytes, n),
-        ("min_bytes", Value::U64(n)) => call("min_bytes", Take::Bytes, n),
-        ("max_bytes", Value::U64(n)) => call("max_bytes", Take::Bytes, n),
+        ("len", Value::U64(n)) => Some(call("len", Take::Value, n)),
+        ("min_len", Value::U64(n)) => Some(call("min_len", Take::Value, n)),
+        ("max_len", Value::U64(n)) => Some(call("max_len", Take::Value, n)),
+        ("len_bytes", Value::U64(n)) => Some(call("len_bytes", Take::Bytes, n)),
+        ("min_bytes", Value::U64(n)) => Some(call("min_bytes", Take::Bytes, n)),
+        ("max_bytes", Value::U64(n)) => Some(call("max_bytes", Take::Bytes, n)),
         ("pattern", Value::String(pattern)) => {
             Regex::new(pattern).map_err(|error| format!("{}: {error}", field.full_name()))?;
             Some(Check::Rule(Rule::Pattern(pattern.clone())))
@@ -123,9 +119,9 @@ fn string(field: &FieldDescriptor, name: &str, value: &Value) -> Result<Option<C
 
 fn bytes(name: &str, value: &Value) -> Option<Check> {
     match (name, value) {
-        ("len", Value::U64(n)) => call("len_bytes", Take::Value, n),
-        ("min_len", Value::U64(n)) => call("min_bytes", Take::Value, n),
-        ("max_len", Value::U64(n)) => call("max_bytes", Take::Value, n),
+        ("len", Value::U64(n)) => Some(call("len_bytes", Take::Value, n)),
+        ("min_len", Value::U64(n)) => Some(call("min_bytes", Take::Value, n)),
+        ("max_len", Value::U64(n)) => Some(call("max_bytes", Take::Value, n)),
         _ => None,
     }
 }
@@ -166,29 +162,35 @@ fn enumeration(kind: &Kind, name: &str, value: &Value) -> Option<Check> {
     match (name, value) {
         ("defined_only", Value::Bool(true)) => {
             let numbers = descriptor.values().map(|value| value.number()).collect();
-            call("one_of_enum", Take::Value, named(numbers)?)
+            Some(call("one_of_enum", Take::Value, named(numbers)?))
         }
         ("defined_only", Value::Bool(false)) => Some(Check::Nothing),
-        ("const", Value::I32(number)) => call("one_of_enum", Take::Value, named(vec![*number])?),
+        ("const", Value::I32(number)) => {
+            Some(call("one_of_enum", Take::Value, named(vec![*number])?))
+        }
         ("in", Value::List(values)) => {
             let numbers: Option<Vec<i32>> = values.iter().map(Value::as_i32).collect();
-            call("one_of_enum", Take::Value, named(numbers?)?)
+            Some(call("one_of_enum", Take::Value, named(numbers?)?))
         }
         ("not_in", Value::List(values)) => {
             let numbers: Option<Vec<i32>> = values.iter().map(Value::as_i32).collect();
-            call("none_of_enum", Take::Value, named(numbers?)?)
+            Some(call("none_of_enum", Take::Value, named(numbers?)?))
         }
         _ => None,
     }
 }
 
 fn compared(name: &'static str, value: &Value) -> Option<Check> {
-    call(name, Take::Value, literal(value)?)
+    Some(call(name, Take::Value, literal(value)?))
 }
 
 fn listed(name: &'static str, values: &[Value]) -> Option<Check> {
     let values: Option<Vec<String>> = values.iter().map(literal).collect();
-    call(name, Take::Value, format!("&[{}]", values?.join(", ")))
+    Some(call(
+        name,
+        Take::Value,
+        format!("&[{}]", values?.join(", ")),
+    ))
 }
 
 /// The value in Rust's words; its type is inferred where it stands.

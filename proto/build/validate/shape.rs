@@ -72,14 +72,23 @@ pub fn value(kind: &Kind, place: &str, is_reference: bool) -> String {
     }
 }
 
-/// An expression that tells whether a value is its type's zero, and one that tells that it is not.
-pub fn zero(kind: &Kind, value: &str) -> (String, String) {
+/// The bytes of a place that holds a string or bytes.
+pub fn bytes(kind: &Kind, place: &str) -> String {
+    match kind {
+        Kind::String => format!("{place}.as_bytes()"),
+        _ => format!("{place}.as_slice()"),
+    }
+}
+
+/// Expressions that tell whether a place holds its type's zero, and whether it holds something else.
+pub fn zero(kind: &Kind, place: &str, is_reference: bool) -> (String, String) {
+    let value = value(kind, place, is_reference);
     match kind {
         Kind::String | Kind::Bytes => (
-            format!("{value}.is_empty()"),
-            format!("!{value}.is_empty()"),
+            format!("{place}.is_empty()"),
+            format!("!{place}.is_empty()"),
         ),
-        Kind::Bool => (format!("!{value}"), value.to_owned()),
+        Kind::Bool => (format!("!{value}"), value),
         Kind::Double | Kind::Float => (format!("{value} == 0.0"), format!("{value} != 0.0")),
         _ => (format!("{value} == 0"), format!("{value} != 0")),
     }

@@ -6,7 +6,7 @@ use super::report::{Path, Report};
 
 impl Report {
     /// Greater than the bound, which not-a-number never is.
-    pub fn gt<T: PartialOrd + Display>(&mut self, path: &Path<'_>, value: T, bound: T) {
+    pub fn gt<T: PartialOrd + Copy + Display>(&mut self, path: &Path<'_>, value: T, bound: T) {
         let accepted = value > bound;
         if !accepted {
             self.add(path, || {
@@ -16,7 +16,7 @@ impl Report {
     }
 
     /// The bound or greater, which not-a-number never is.
-    pub fn gte<T: PartialOrd + Display>(&mut self, path: &Path<'_>, value: T, bound: T) {
+    pub fn gte<T: PartialOrd + Copy + Display>(&mut self, path: &Path<'_>, value: T, bound: T) {
         let accepted = value >= bound;
         if !accepted {
             self.add(path, || {
@@ -26,7 +26,7 @@ impl Report {
     }
 
     /// Less than the bound, which not-a-number never is.
-    pub fn lt<T: PartialOrd + Display>(&mut self, path: &Path<'_>, value: T, bound: T) {
+    pub fn lt<T: PartialOrd + Copy + Display>(&mut self, path: &Path<'_>, value: T, bound: T) {
         let accepted = value < bound;
         if !accepted {
             self.add(path, || {
@@ -36,7 +36,7 @@ impl Report {
     }
 
     /// The bound or less, which not-a-number never is.
-    pub fn lte<T: PartialOrd + Display>(&mut self, path: &Path<'_>, value: T, bound: T) {
+    pub fn lte<T: PartialOrd + Copy + Display>(&mut self, path: &Path<'_>, value: T, bound: T) {
         let accepted = value <= bound;
         if !accepted {
             self.add(path, || {
@@ -55,7 +55,7 @@ impl Report {
     }
 
     /// One value alone.
-    pub fn constant<T: PartialEq + Debug>(&mut self, path: &Path<'_>, value: T, only: T) {
+    pub fn constant<T: PartialEq + Copy + Debug>(&mut self, path: &Path<'_>, value: T, only: T) {
         let accepted = value == only;
         if !accepted {
             self.add(path, || format!("is not {only:?}, which alone is accepted"));
@@ -63,7 +63,12 @@ impl Report {
     }
 
     /// One of several values.
-    pub fn one_of<T: PartialEq + Debug>(&mut self, path: &Path<'_>, value: T, accepted: &[T]) {
+    pub fn one_of<T: PartialEq + Copy + Debug>(
+        &mut self,
+        path: &Path<'_>,
+        value: T,
+        accepted: &[T],
+    ) {
         if !accepted.contains(&value) {
             self.add(path, || {
                 format!("is none of the accepted values: {}", list(accepted))
@@ -72,7 +77,12 @@ impl Report {
     }
 
     /// None of several values.
-    pub fn none_of<T: PartialEq + Debug>(&mut self, path: &Path<'_>, value: T, refused: &[T]) {
+    pub fn none_of<T: PartialEq + Copy + Debug>(
+        &mut self,
+        path: &Path<'_>,
+        value: T,
+        refused: &[T],
+    ) {
         if refused.contains(&value) {
             self.add(path, || {
                 format!(
