@@ -60,7 +60,9 @@ pub(crate) async fn bootstrap_patiently(
 ) -> Result<bool, Error> {
     loop {
         match bootstrap(core, email, password).await {
-            Err(Error::UsersAway | Error::Overloaded(_) | Error::Storage(_) | Error::NoSigningKey) => {
+            Err(
+                Error::UsersAway | Error::Overloaded(_) | Error::Storage(_) | Error::NoSigningKey,
+            ) => {
                 tokio::time::sleep(AGAIN).await;
             }
             done => return done,

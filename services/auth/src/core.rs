@@ -121,7 +121,11 @@ impl Core {
         refresh: RefreshToken,
     ) -> Result<Grant, Error> {
         let scopes = narrow(self.roles.scopes_of(&account.roles), &session.scope);
-        let scope = scopes.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+        let scope = scopes
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(" ");
         let access = self.issuer.access(Subject {
             user_id: account.id,
             session_id: session.id,
@@ -140,7 +144,10 @@ impl Core {
     /// Hashes a password when a thread is free.
     pub(crate) async fn hash(&self, password: String) -> Result<Phc, Error> {
         let (hasher, salt) = (self.passwords.hasher.clone(), self.random.bytes());
-        let hashing = self.passwords.pool.run(move || hasher.hash(&password, salt));
+        let hashing = self
+            .passwords
+            .pool
+            .run(move || hasher.hash(&password, salt));
         Ok(hashing.await?)
     }
 }

@@ -88,7 +88,9 @@ mod tests {
         let retry_after = Duration::from_secs(1);
         let status = Status::from(Error::Overloaded(Overloaded { retry_after }));
         assert_eq!(status.code(), tonic::Code::ResourceExhausted);
-        let delay = status.get_details_retry_info().and_then(|info| info.retry_delay);
+        let delay = status
+            .get_details_retry_info()
+            .and_then(|info| info.retry_delay);
         assert_eq!(delay, Some(retry_after));
     }
 }

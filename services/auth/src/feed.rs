@@ -19,7 +19,7 @@ use crate::{
 const LEASE_POLL: Duration = Duration::from_secs(1);
 
 /// The shortest and the longest pause before connecting again, each plus up to as much at random.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
 /// Follows the feed until `stop`, whenever the lease is held.
 pub(crate) async fn run(core: Arc<Core>, lease: Lease, stop: CancellationToken) {
@@ -48,7 +48,11 @@ async fn follow_on(core: &Core) {
                 false
             }
         };
-        pause = if progress { PAUSE.0 } else { (pause * 2).min(PAUSE.1) };
+        pause = if progress {
+            PAUSE.0
+        } else {
+            (pause * 2).min(PAUSE.1)
+        };
         let [byte] = core.random.bytes();
         tokio::time::sleep(pause + pause * u32::from(byte) / 255).await;
     }
@@ -135,12 +139,17 @@ async fn apply_one(
     match event.change {
         Some(Change::User(change)) => {
             let Some(identity) = users::identity(&change) else {
-                tracing::error!(sequence = event.sequence, "an event makes no sense; left out");
+                tracing::error!(
+                    sequence = event.sequence,
+                    "an event makes no sense; left out"
+                );
                 return Ok(());
             };
             let newer = tx.put_identity(&identity, now).await?;
             if newer && identity.status != Status::Active {
-                effects.ended.extend(tx.revoke_sessions(identity.id, now).await?);
+                effects
+                    .ended
+                    .extend(tx.revoke_sessions(identity.id, now).await?);
             }
         }
         Some(Change::Role(role)) => {

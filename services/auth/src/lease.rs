@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use portico_service::Clock;
 use uuid::Uuid;
 
-use crate::storage::{self, Storage};
+use crate::storage::{self, Storage, Transaction};
 
 /// How long a lease lasts without being renewed: the time for which a crash stops the work.
 const TTL: TimeDelta = TimeDelta::seconds(6);
@@ -21,16 +21,19 @@ const RENEW_EVERY: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub(crate) struct Lease {
     name: &'static str,
-    holder: Uuid,
+    /// None when nobody else could want it.
+    holder: Option<Uuid>,
     storage: Storage,
     clock: Clock,
 }
 
 impl Lease {
-    pub(crate) fn new(name: &'static str, holder: Uuid, storage: Storage, clock: Clock) -> Self {
+    /// A lease that `process` may take. A file of SQLite is served by one process, which always holds
+    /// its leases and writes no row for them.
+    pub(crate) fn new(name: &'static str, process: Uuid, storage: Storage, clock: Clock) -> Self {
         Self {
             name,
-            holder,
+            holder: (!storage.is_private()).then_some(process),
             storage,
             clock,
         }
@@ -38,21 +41,39 @@ impl Lease {
 
     /// Takes or renews the lease. Says whether it is held.
     pub(crate) async fn take(&self) -> storage::Result<bool> {
+        let Some(holder) = self.holder else {
+            return Ok(true);
+        };
         let now = self.clock.now();
         self.storage
-            .take_lease(self.name, self.holder, now, now + TTL)
+            .take_lease(self.name, holder, now, now + TTL)
             .await
+    }
+
+    /// Keeps others from working under the lease until the transaction ends. Says whether it is held.
+    pub(crate) async fn lock(&self, tx: &Transaction) -> storage::Result<bool> {
+        match self.holder {
+            Some(holder) => tx.lock_lease(self.name, holder).await,
+            // The transaction holds the lock of the whole file.
+            None => Ok(true),
+        }
     }
 
     /// Gives it back, so that another process need not wait.
     pub(crate) async fn release(&self) {
-        if let Err(error) = self.storage.release_lease(self.name, self.holder).await {
+        let Some(holder) = self.holder else {
+            return;
+        };
+        if let Err(error) = self.storage.release_lease(self.name, holder).await {
             tracing::debug!(lease = self.name, %error, "cannot give a lease back");
         }
     }
 
     /// Does work for as long as the lease can be renewed. `None` when it was lost, or never held.
-    pub(crate) async fn hold<T>(&self, work: impl Future<Output = T>) -> storage::Result<Option<T>> {
+    pub(crate) async fn hold<T>(
+        &self,
+        work: impl Future<Output = T>,
+    ) -> storage::Result<Option<T>> {
         if !self.take().await? {
             return Ok(None);
         }

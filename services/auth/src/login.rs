@@ -37,7 +37,9 @@ async fn sign_in(core: &Core, login: Login) -> Result<Grant, Error> {
     let stored = usable.as_ref().and_then(|account| account.phc.clone());
 
     // Whoever has no password here costs as much time as somebody who has one.
-    let phc = stored.clone().unwrap_or_else(|| core.passwords.dummy.clone());
+    let phc = stored
+        .clone()
+        .unwrap_or_else(|| core.passwords.dummy.clone());
     let is_outdated = core.passwords.hasher.is_outdated(&phc);
     let (password, right) = verify(core, login.password, phc).await?;
     let (Some(account), Some(stored), true) = (usable, stored, right) else {

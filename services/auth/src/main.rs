@@ -24,9 +24,14 @@ impl Program for Auth {
         let denylist = Denylist::start(cache, &frame.tasks, frame.stop.clone());
         let users = Backend::connect(&config.user.url).context("USER__URL")?;
         let auth = portico_auth::start(config, db, users, denylist, frame).await?;
-        process.serve_grpc(config.auth.listen, auth.backend.clone()).await?;
+        process
+            .serve_grpc(config.auth.listen, auth.backend.clone())
+            .await?;
 
-        let (email, password) = (&config.auth.bootstrap_admin_email, &config.auth.bootstrap_admin_password);
+        let (email, password) = (
+            &config.auth.bootstrap_admin_email,
+            &config.auth.bootstrap_admin_password,
+        );
         if let (Some(email), Some(password)) = (email.clone(), password.clone()) {
             let stop = frame.stop.clone();
             frame.tasks.spawn(async move {

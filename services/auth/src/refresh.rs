@@ -50,25 +50,25 @@ async fn forgive(core: &Core, presented: &RefreshToken) -> Result<(Session, Refr
         return Err(Error::InvalidGrant);
     }
     let steps = family.rotations.forgiven(now, core.limits.grace);
-    match core.successors.find(presented, &family.current, steps) {
-        Some(current) => Ok((family.session, current)),
-        None => {
-            tracing::warn!(
-                session_id = %family.session.id,
-                user_id = %family.session.user_id,
-                "a used refresh token was presented; its session is ended"
-            );
-            metrics::counter!("refresh_reuse_total").increment(1);
-            end(core, &family.session).await?;
-            Err(Error::InvalidGrant)
-        }
+    if let Some(current) = core.successors.find(presented, &family.current, steps) {
+        return Ok((family.session, current));
     }
+    tracing::warn!(
+        session_id = %family.session.id,
+        user_id = %family.session.user_id,
+        "a used refresh token was presented; its session is ended"
+    );
+    metrics::counter!("refresh_reuse_total").increment(1);
+    end(core, &family.session).await?;
+    Err(Error::InvalidGrant)
 }
 
 async fn end(core: &Core, session: &Session) -> Result<(), Error> {
     let now = core.clock.now();
     let storage = &core.storage;
-    storage.revoke_session(session.id, session.user_id, now).await?;
+    storage
+        .revoke_session(session.id, session.user_id, now)
+        .await?;
     core.denylist.publish(session.id).await;
     Ok(())
 }

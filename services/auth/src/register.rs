@@ -78,8 +78,8 @@ pub(crate) async fn complete(
             Err(Error::Invalid(violations))
         }
         Err(Refused::Away(status)) => {
-            let (code, reason) = (status.code(), status.message());
-            tracing::warn!(?code, reason, "the user service did not create an account");
+            let reason = status.message();
+            tracing::warn!(code = ?status.code(), reason, "the user service created no account");
             Err(Error::UsersAway)
         }
     }
@@ -95,7 +95,9 @@ async fn finish(
     let tx = core.storage.begin().await?;
     tx.remove_registration(registration).await?;
     tx.put_identity(identity, now).await?;
-    let created = tx.add_credential(identity.id, &registration.phc, now).await?;
+    let created = tx
+        .add_credential(identity.id, &registration.phc, now)
+        .await?;
     if let Some(mark) = mark {
         tx.put_setting(mark, &identity.id.to_string()).await?;
     }

@@ -23,7 +23,7 @@ const EVERY: Duration = Duration::from_secs(2);
 pub(crate) async fn run(core: Arc<Core>, lease: Lease, stop: CancellationToken) {
     let working = async {
         loop {
-            if let Err(error) = lease.hold(all(&core)).await {
+            if let Err(error) = lease.hold(Box::pin(all(&core))).await {
                 tracing::debug!(%error, "cannot look for registrations to finish");
             }
             tokio::time::sleep(EVERY).await;
@@ -35,9 +35,8 @@ pub(crate) async fn run(core: Arc<Core>, lease: Lease, stop: CancellationToken) 
 
 async fn all(core: &Core) {
     match abandoned(core).await {
-        Ok(0) => {}
+        Ok(0) | Err(Error::UsersAway) => {}
         Ok(finished) => tracing::info!(finished, "finished registrations that were left behind"),
-        Err(Error::UsersAway) => {}
         Err(error) => tracing::warn!(%error, "cannot finish a registration"),
     }
 }

@@ -12,11 +12,10 @@ use portico_proto::auth::{
         session_service_server::SessionServiceServer,
     },
 };
-use portico_service::{Backend, Config, Frame, grpc::assemble};
+use portico_service::{Backend, Config, Frame, Secret, grpc::assemble};
 use prost_reflect::DescriptorPool;
 use sea_orm::DatabaseConnection;
 use tonic::service::{LayerExt, Routes};
-use uuid::Uuid;
 
 use crate::{
     bootstrap,
@@ -67,10 +66,8 @@ pub async fn start(
     let verifier = Verifier::new(issuer, audience, keys, denylist, frame.clock.clone());
     let backend = open_door(&core, verifier, frame)?;
 
-    // A file of SQLite is served by one process, which need not wait for its own lease after a crash.
-    let own_file = core.storage.is_private();
-    let holder = if own_file { Uuid::nil() } else { core.random.uuid(frame.clock.now()) };
-    let lease = |name| Lease::new(name, holder, core.storage.clone(), frame.clock.clone());
+    let process = core.random.uuid(frame.clock.now());
+    let lease = |name| Lease::new(name, process, core.storage.clone(), frame.clock.clone());
     let prepared = match upkeep::prepare(&core, &lease("keys")).await {
         Err(error @ Error::SealedKey(_)) => return Err(error.into()),
         Err(error) => {
@@ -86,7 +83,11 @@ pub async fn start(
     let keeping = upkeep::run(core.clone(), lease("keys"), check, prepared, stop.clone());
     tasks.spawn(keeping);
     tasks.spawn(feed::run(core.clone(), lease("feed"), stop.clone()));
-    tasks.spawn(repair::run(core.clone(), lease("registrations"), stop.clone()));
+    tasks.spawn(repair::run(
+        core.clone(),
+        lease("registrations"),
+        stop.clone(),
+    ));
     Ok(Auth { backend, core })
 }
 
@@ -99,7 +100,8 @@ fn assemble_core(
 ) -> anyhow::Result<Core> {
     let auth = &config.auth;
     let (clock, random) = (frame.clock.clone(), Random::system());
-    let master = MasterKeys::parse(auth.master_key.expose())?;
+    let master = auth.master_key.as_ref().map(Secret::expose);
+    let master = MasterKeys::parse(master.unwrap_or_default())?;
     let hasher = Hasher::new(
         auth.argon2_memory_kib,
         auth.argon2_iterations,

@@ -1,5 +1,6 @@
 //! The open sessions of an account: seeing them and ending them.
 
+use chrono::TimeDelta;
 use uuid::Uuid;
 
 use crate::{core::Core, domain::Session, error::Error};
@@ -16,7 +17,11 @@ pub(crate) async fn list(core: &Core, user_id: Uuid) -> Result<Vec<Session>, Err
 /// Ends one session of an account.
 pub(crate) async fn end(core: &Core, user_id: Uuid, session_id: Uuid) -> Result<(), Error> {
     let now = core.clock.now();
-    if !core.storage.revoke_session(session_id, user_id, now).await? {
+    if !core
+        .storage
+        .revoke_session(session_id, user_id, now)
+        .await?
+    {
         return Err(Error::SessionNotFound);
     }
     core.denylist.publish(session_id).await;
@@ -33,11 +38,11 @@ pub(crate) async fn end_all(core: &Core, user_id: Uuid) -> Result<Vec<Uuid>, Err
     Ok(ended)
 }
 
-/// Tells everybody again of sessions that ended a short while ago: a cache that was emptied, or a
-/// process that has just begun, would let their tokens in.
-pub(crate) async fn publish_ended(core: &Core) -> Result<(), Error> {
+/// Tells everybody again of sessions that ended within `age`: a cache that was emptied, or a process
+/// that has just begun, would let their tokens in, and whoever ended one may not have lived to tell.
+pub(crate) async fn publish_ended(core: &Core, age: TimeDelta) -> Result<(), Error> {
     let now = core.clock.now();
-    let since = now - core.limits.token_life();
+    let since = now - age;
     for (session, ended) in core.storage.revoked_since(since).await? {
         core.denylist.publish_again(session, now - ended).await;
     }

@@ -1,7 +1,8 @@
-//! What has to be looked at again and again: keys and roles.
+//! What has to be looked at again and again: keys, roles and ended sessions.
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::TimeDelta;
 use portico_service::Check;
 use tokio_util::sync::CancellationToken;
 
@@ -10,6 +11,9 @@ use crate::{core::Core, error::Error, lease::Lease, sessions};
 /// How often keys and roles are read again, so that every process has what another one changed.
 const EVERY: Duration = Duration::from_secs(5);
 
+/// How far back each look goes for ended sessions: several looks.
+const LATELY: TimeDelta = TimeDelta::seconds(20);
+
 /// How often a process that could not start is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -17,7 +21,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub(crate) async fn prepare(core: &Core, lease: &Lease) -> Result<(), Error> {
     core.keys.prepare(lease).await?;
     core.roles.reload().await?;
-    sessions::publish_ended(core).await
+    sessions::publish_ended(core, core.limits.token_life()).await
 }
 
 /// Keeps keys and roles as they should be until `stop`. `prepared` says whether
@@ -51,9 +55,10 @@ pub(crate) async fn run(
 
 async fn look_after(core: &Core, lease: &Lease) -> Result<(), Error> {
     if lease.take().await? {
-        core.keys.maintain().await?;
+        core.keys.maintain(lease).await?;
     } else {
         core.keys.reload().await?;
     }
-    Ok(core.roles.reload().await?)
+    core.roles.reload().await?;
+    sessions::publish_ended(core, LATELY).await
 }

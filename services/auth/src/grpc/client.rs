@@ -18,8 +18,14 @@ impl From<&MetadataMap> for Client {
             .and_then(|list| list.split(',').next())
             .and_then(|first| first.trim().parse::<IpAddr>().ok());
         Self {
-            user_agent: user_agent.unwrap_or_default().chars().take(MOST_CHARACTERS).collect(),
-            ip_address: address.map(|address| address.to_string()).unwrap_or_default(),
+            user_agent: user_agent
+                .unwrap_or_default()
+                .chars()
+                .take(MOST_CHARACTERS)
+                .collect(),
+            ip_address: address
+                .map(|address| address.to_string())
+                .unwrap_or_default(),
         }
     }
 }
@@ -47,7 +53,10 @@ mod tests {
 
     #[test]
     fn the_name_that_the_edge_forwards_comes_before_its_own() {
-        let both = [("portico-user-agent", "Firefox"), ("user-agent", "tonic/0.14")];
+        let both = [
+            ("portico-user-agent", "Firefox"),
+            ("user-agent", "tonic/0.14"),
+        ];
         assert_eq!(client(&both).user_agent, "Firefox");
         assert_eq!(client(&both[1..]).user_agent, "tonic/0.14");
         let long = "x".repeat(1000);

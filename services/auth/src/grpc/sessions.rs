@@ -30,7 +30,9 @@ impl SessionService for SessionApi {
         let (caller, user_id) = admission.resolve(&message.user_id)?;
         let current = caller.session.as_deref();
         let sessions = sessions::list(&self.0, account_id(&user_id)?).await?;
-        let sessions = sessions.into_iter().map(|session| to_message(session, current));
+        let sessions = sessions
+            .into_iter()
+            .map(|session| to_message(session, current));
         Ok(Response::new(ListSessionsResponse {
             sessions: sessions.collect(),
         }))

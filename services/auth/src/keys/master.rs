@@ -153,7 +153,10 @@ mod tests {
         let both = vault(&format!("{},{}", key(2), key(1)));
         assert_eq!(both.open("a", &old).as_deref(), Some(&b"secret"[..]));
         let new = both.seal("a", b"secret", &random);
-        assert_eq!(vault(&key(2)).open("a", &new).as_deref(), Some(&b"secret"[..]));
+        assert_eq!(
+            vault(&key(2)).open("a", &new).as_deref(),
+            Some(&b"secret"[..])
+        );
         assert_eq!(vault(&key(1)).open("a", &new), None);
     }
 

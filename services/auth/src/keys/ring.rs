@@ -13,12 +13,7 @@ use super::{
     PublicKey, Schedule, SigningKey, Vault,
     signing::{ALGORITHM, StoredKey},
 };
-use crate::{
-    domain::Random,
-    error::Error,
-    lease::Lease,
-    storage::Storage,
-};
+use crate::{domain::Random, error::Error, lease::Lease, storage::Storage};
 
 /// The keys that sign and those that verify. Clones share them.
 #[derive(Clone, Debug)]
@@ -117,18 +112,22 @@ impl KeyRing {
         Ok(())
     }
 
-    /// Makes, retires and removes keys as the schedule says. Only the holder of the keys' lease may.
-    pub(crate) async fn maintain(&self) -> Result<(), Error> {
+    /// Makes, retires and removes keys as the schedule says, and reads them again. Only the holder of
+    /// the keys' lease may; the transaction makes sure of it.
+    pub(crate) async fn maintain(&self, lease: &Lease) -> Result<(), Error> {
         let inner = &self.0;
         let now = inner.clock.now();
-        let stored = inner.storage.signing_keys().await?;
-        let plan = inner.schedule.plan(&stored, now);
-        if plan.is_empty() {
-            return self.adopt(&stored);
-        }
         // A key that cannot be opened stops us before another one is made beside it.
+        let stored = inner.storage.signing_keys().await?;
         self.adopt(&stored)?;
+        if inner.schedule.plan(&stored, now).is_empty() {
+            return Ok(());
+        }
         let tx = inner.storage.begin().await?;
+        if !lease.lock(&tx).await? {
+            return Ok(());
+        }
+        let plan = inner.schedule.plan(&tx.signing_keys().await?, now);
         let mut begins = plan.create.iter().peekable();
         while let Some(activate_time) = begins.next() {
             let mut key = SigningKey::generate(&inner.vault, &inner.random, *activate_time);
@@ -156,7 +155,7 @@ impl KeyRing {
                 return Ok(());
             }
             if lease.take().await? {
-                self.maintain().await?;
+                self.maintain(lease).await?;
             } else {
                 tokio::time::sleep(FIRST_KEY_POLL).await;
             }

@@ -63,7 +63,11 @@ pub(crate) struct StoredKey {
 
 impl SigningKey {
     /// A fresh key, in its stored form.
-    pub(crate) fn generate(vault: &Vault, random: &Random, activate_time: DateTime<Utc>) -> StoredKey {
+    pub(crate) fn generate(
+        vault: &Vault,
+        random: &Random,
+        activate_time: DateTime<Utc>,
+    ) -> StoredKey {
         let document =
             EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
                 .expect("an operating system that gives no random bytes cannot run this service");

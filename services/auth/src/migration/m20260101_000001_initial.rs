@@ -1,6 +1,12 @@
 //! Identities, credentials, sessions, keys, and what the background tasks remember.
 
-use sea_orm_migration::{prelude::*, schema::*};
+use sea_orm_migration::{
+    prelude::*,
+    schema::{
+        big_integer, blob, boolean, text, text_null, timestamp_with_time_zone,
+        timestamp_with_time_zone_null, uuid,
+    },
+};
 
 #[derive(DeriveMigrationName)]
 pub(super) struct Migration;

@@ -19,7 +19,14 @@ mod tests {
 
     #[test]
     fn common_passwords_are_known_in_any_case() {
-        for password in ["password", "PASSWORD1", "Password123", "12345678", "qwertyuiop", "iloveyou"] {
+        for password in [
+            "password",
+            "PASSWORD1",
+            "Password123",
+            "12345678",
+            "qwertyuiop",
+            "iloveyou",
+        ] {
             assert!(is_common(password), "{password}");
         }
         assert!(!is_common("correct horse battery staple"));

@@ -173,8 +173,16 @@ mod tests {
 
     #[test]
     fn what_is_no_hash_belongs_to_no_password() {
-        for text in ["", "x", "$argon2id$", "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ"] {
-            assert!(!Hasher::verify("password", &Phc::from_stored(text.to_owned())), "{text}");
+        for text in [
+            "",
+            "x",
+            "$argon2id$",
+            "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ",
+        ] {
+            assert!(
+                !Hasher::verify("password", &Phc::from_stored(text.to_owned())),
+                "{text}"
+            );
         }
     }
 }

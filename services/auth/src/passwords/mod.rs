@@ -6,6 +6,6 @@ mod pool;
 
 pub(crate) use self::{
     common::is_common,
-    hasher::{Hasher, ParameterError, Phc},
+    hasher::{Hasher, Phc},
     pool::{Overloaded, Pool},
 };

@@ -15,7 +15,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(crate) struct Pool {
     running: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
-    threads: usize,
     waiting: Arc<AtomicUsize>,
 }
 
@@ -33,13 +32,10 @@ impl Pool {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
         };
-        let room = threads
-            .saturating_add(queue)
-            .min(Semaphore::MAX_PERMITS);
+        let room = threads.saturating_add(queue).min(Semaphore::MAX_PERMITS);
         Self {
             running: Arc::new(Semaphore::new(threads.min(Semaphore::MAX_PERMITS))),
             admitted: Arc::new(Semaphore::new(room)),
-            threads,
             waiting: Arc::default(),
         }
     }
@@ -76,11 +72,6 @@ impl Pool {
         finished.map_err(|_| Overloaded {
             retry_after: Duration::from_secs(1),
         })
-    }
-
-    /// How many are hashing at most.
-    pub(crate) fn threads(&self) -> usize {
-        self.threads
     }
 
     async fn turn(&self) -> OwnedSemaphorePermit {
@@ -123,12 +114,12 @@ mod tests {
     async fn a_full_queue_refuses_at_once_and_takes_again_when_there_is_room() {
         let pool = Pool::new(1, 1);
         let (release, released) = mpsc::channel::<()>();
-        let (began, begun) = tokio::sync::oneshot::channel();
+        let (announce, announced) = tokio::sync::oneshot::channel();
         let working = {
             let pool = pool.clone();
             async move {
                 pool.run(move || {
-                    began.send(()).ok();
+                    announce.send(()).ok();
                     released.recv().ok();
                     1
                 })
@@ -140,7 +131,7 @@ mod tests {
             async move { pool.run(|| 2).await }
         };
         let refused = async {
-            begun.await.expect("the first one began");
+            announced.await.expect("the first one began");
             tokio::task::yield_now().await;
             let refused = pool.run(|| 3).await;
             release.send(()).expect("the first one waits");
@@ -170,8 +161,11 @@ mod tests {
         assert_eq!(next, Ok(5));
     }
 
-    #[test]
-    fn zero_threads_mean_one_for_each_processor() {
-        assert!(Pool::new(0, 1).threads() >= 1);
+    #[tokio::test]
+    async fn zero_threads_mean_one_for_each_processor() {
+        let pool = Pool::new(0, 0);
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        assert_eq!(pool.running.available_permits(), processors);
+        assert_eq!(pool.run(|| 1).await, Ok(1));
     }
 }

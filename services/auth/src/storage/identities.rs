@@ -137,7 +137,11 @@ impl Transaction {
             ],
         )
         .await?;
-        let others = if stored == 1 { identity.id } else { Uuid::nil() };
+        let others = if stored == 1 {
+            identity.id
+        } else {
+            Uuid::nil()
+        };
         self.release_email(identity.email.key(), others, stored == 1)
             .await?;
         Ok(stored == 1)

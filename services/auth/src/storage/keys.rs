@@ -1,7 +1,7 @@
 //! Signing keys, encrypted.
 
 use chrono::{DateTime, Utc};
-use sea_orm::FromQueryResult;
+use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::{Result, Storage, Transaction, all, execute};
 use crate::keys::{ALGORITHM, StoredKey};
@@ -17,26 +17,35 @@ struct Row {
 impl Storage {
     /// All keys, in the order in which they sign.
     pub(crate) async fn signing_keys(&self) -> Result<Vec<StoredKey>> {
-        let rows: Vec<Row> = all(
-            &self.db,
-            "SELECT kid, activate_time, retire_time, sealed FROM signing_keys \
-             WHERE algorithm = $1 ORDER BY activate_time",
-            [ALGORITHM.into()],
-        )
-        .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| StoredKey {
-                kid: row.kid,
-                activate_time: row.activate_time,
-                retire_time: row.retire_time,
-                sealed: row.sealed,
-            })
-            .collect())
+        signing_keys(&self.db).await
     }
 }
 
+async fn signing_keys(on: &impl ConnectionTrait) -> Result<Vec<StoredKey>> {
+    let rows: Vec<Row> = all(
+        on,
+        "SELECT kid, activate_time, retire_time, sealed FROM signing_keys \
+         WHERE algorithm = $1 ORDER BY activate_time",
+        [ALGORITHM.into()],
+    )
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| StoredKey {
+            kid: row.kid,
+            activate_time: row.activate_time,
+            retire_time: row.retire_time,
+            sealed: row.sealed,
+        })
+        .collect())
+}
+
 impl Transaction {
+    /// All keys, in the order in which they sign.
+    pub(crate) async fn signing_keys(&self) -> Result<Vec<StoredKey>> {
+        signing_keys(&self.0).await
+    }
+
     pub(crate) async fn add_signing_key(&self, key: &StoredKey, now: DateTime<Utc>) -> Result<()> {
         execute(
             &self.0,

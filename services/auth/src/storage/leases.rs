@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Result, Storage, execute};
+use super::{Result, Storage, Transaction, execute};
 
 impl Storage {
     /// Takes or renews a lease. Says whether `holder` has it.
@@ -35,5 +35,19 @@ impl Storage {
         )
         .await?;
         Ok(())
+    }
+}
+
+impl Transaction {
+    /// Keeps others from working under a lease until the transaction ends. Says whether `holder` has
+    /// it.
+    pub(crate) async fn lock_lease(&self, name: &str, holder: Uuid) -> Result<bool> {
+        let locked = execute(
+            &self.0,
+            "UPDATE leases SET expire_time = expire_time WHERE name = $1 AND holder = $2",
+            [name.into(), holder.into()],
+        )
+        .await?;
+        Ok(locked == 1)
     }
 }

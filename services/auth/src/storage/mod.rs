@@ -12,16 +12,17 @@ mod registrations;
 mod sessions;
 mod settings;
 
+use portico_service::database;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, FromQueryResult, Statement,
-    TransactionTrait, Value,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, FromQueryResult,
+    Statement, Value,
 };
 
 pub(crate) use self::{
     error::Error,
     identities::Account,
     registrations::Registration,
-    sessions::{Family, NewSession, Rotation},
+    sessions::{NewSession, Rotation},
 };
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;
@@ -41,8 +42,9 @@ impl Storage {
         Self { db }
     }
 
+    /// Begins a transaction that writes.
     pub(crate) async fn begin(&self) -> Result<Transaction> {
-        Ok(Transaction(self.db.begin().await?))
+        Ok(Transaction(database::begin_write(&self.db).await?))
     }
 
     /// Whether the database is a file of this process's own, which nobody else serves from.

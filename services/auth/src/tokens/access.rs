@@ -21,10 +21,10 @@ const FIRST_PARTY: &str = "portico";
 /// How long this service's own token is good for.
 const SERVICE_TTL: TimeDelta = TimeDelta::minutes(5);
 
-/// Makes access tokens. Clones share the keys.
+/// Makes access tokens in the name of the deployment. Clones share the keys.
 #[derive(Clone)]
 pub(crate) struct Issuer {
-    issuer: String,
+    name: String,
     audience: String,
     ttl: TimeDelta,
     keys: KeyRing,
@@ -58,7 +58,7 @@ struct OwnToken {
 
 impl Issuer {
     pub(crate) fn new(
-        issuer: &str,
+        name: &str,
         audience: &str,
         ttl: TimeDelta,
         keys: KeyRing,
@@ -66,7 +66,7 @@ impl Issuer {
         random: Random,
     ) -> Self {
         Self {
-            issuer: issuer.to_owned(),
+            name: name.to_owned(),
             audience: audience.to_owned(),
             ttl,
             keys,
@@ -112,7 +112,7 @@ impl Issuer {
     fn claims(&self, sub: String, now: DateTime<Utc>, ttl: TimeDelta) -> Claims {
         let seconds = |time: DateTime<Utc>| u64::try_from(time.timestamp()).unwrap_or(0);
         Claims {
-            iss: self.issuer.clone(),
+            iss: self.name.clone(),
             aud: Audience::One(self.audience.clone()),
             sub,
             client_id: FIRST_PARTY.to_owned(),
@@ -147,7 +147,7 @@ impl Issuer {
 impl fmt::Debug for Issuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Issuer")
-            .field("issuer", &self.issuer)
+            .field("name", &self.name)
             .field("audience", &self.audience)
             .finish_non_exhaustive()
     }

@@ -40,7 +40,10 @@ fn when_the_next_one_begins_another_is_made_and_the_old_one_is_kept_for_its_toke
     let keys = [key("a", 0, Some(retire)), key("b", 10, None)];
     let plan = schedule().plan(&keys, at(10));
     assert_eq!(plan.create, [at(20)]);
-    assert_eq!(plan.retire, [("b".to_owned(), at(21) + TimeDelta::seconds(60))]);
+    assert_eq!(
+        plan.retire,
+        [("b".to_owned(), at(21) + TimeDelta::seconds(60))]
+    );
     assert!(plan.remove.is_empty());
     assert!(schedule().plan(&keys, at(11)).remove.is_empty());
     assert_eq!(schedule().plan(&keys, retire).remove, ["a"]);
@@ -50,7 +53,10 @@ fn when_the_next_one_begins_another_is_made_and_the_old_one_is_kept_for_its_toke
 fn a_key_without_a_successor_is_given_its_end_when_one_is_planned() {
     let plan = schedule().plan(&[key("a", 0, None)], at(1));
     assert_eq!(plan.create, [at(10)]);
-    assert_eq!(plan.retire, [("a".to_owned(), at(11) + TimeDelta::seconds(60))]);
+    assert_eq!(
+        plan.retire,
+        [("a".to_owned(), at(11) + TimeDelta::seconds(60))]
+    );
 }
 
 #[test]
@@ -68,5 +74,8 @@ fn nobody_caches_the_set_for_as_long_as_a_key_is_published_ahead() {
         assert!(schedule.max_age() < schedule.ahead, "{period}");
         assert!(schedule.ahead < schedule.period, "{period}");
     }
-    assert_eq!(Schedule::new(2_592_000, 600).max_age(), TimeDelta::minutes(5));
+    assert_eq!(
+        Schedule::new(2_592_000, 600).max_age(),
+        TimeDelta::minutes(5)
+    );
 }
