@@ -96,7 +96,10 @@ where
         // The one that was found ready goes along; its clone stays and is asked again.
         let ready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, ready);
-        if OPEN.iter().any(|open| request.uri().path().starts_with(open)) {
+        if OPEN
+            .iter()
+            .any(|open| request.uri().path().starts_with(open))
+        {
             return inner.call(request).boxed();
         }
         let guard = self.guard.clone();

@@ -26,7 +26,7 @@ use tracing::{info, warn};
 use crate::{Refusal, jws::Key};
 
 /// Keys older than this are fetched again when one of them is used.
-const REFRESH_AFTER: Duration = Duration::from_secs(300);
+const REFRESH_AFTER: Duration = Duration::from_mins(5);
 /// Unknown key ids, which anybody can invent, cause at most one fetch in this time.
 const FETCH_AT_MOST_EVERY: Duration = Duration::from_secs(2);
 /// How long to keep to old keys after a refresh failed.

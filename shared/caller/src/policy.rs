@@ -73,7 +73,10 @@ impl Policies {
             Ok(Some(policy)) => policy,
             Ok(None) => return,
             Err(fault) => {
-                error!(method = path, fault, "closed a method whose policy makes no sense");
+                error!(
+                    method = path,
+                    fault, "closed a method whose policy makes no sense"
+                );
                 self.faults.push(format!("{path}: {fault}"));
                 Policy {
                     access: Access::Internal,

@@ -83,8 +83,13 @@ impl Verifier {
     pub async fn verify(&self, token: &str) -> Result<Arc<Caller>, Refusal> {
         let inner = &self.inner;
         let outcome = match inner.recall(token) {
-            Some(caller) => inner.still_good(caller).inspect(|_| inner.hits.increment(1)),
-            None => inner.verify(token).await.inspect(|_| inner.verified.increment(1)),
+            Some(caller) => inner
+                .still_good(caller)
+                .inspect(|_| inner.hits.increment(1)),
+            None => inner
+                .verify(token)
+                .await
+                .inspect(|_| inner.verified.increment(1)),
         };
         outcome.inspect_err(|refusal| {
             let result = refusal.reason().as_str();

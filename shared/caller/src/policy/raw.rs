@@ -1,7 +1,8 @@
 //! Method options as the bytes that they were sent as.
 //!
-//! Reflected options would be nicer to read, but decoding them panics on bytes that are no good, and a
-//! stranger's service may send any.
+//! Reflected options would be nicer to read, but decoding them panics on bytes that are no good. A pool
+//! checks only options that it knows when a file is added, and a stranger's file may come before the
+//! definition of the option.
 
 use prost::{
     DecodeError, Message,

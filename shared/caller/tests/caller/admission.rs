@@ -36,25 +36,73 @@ fn the_edge_lets_in_whom_the_policy_names() {
     let rows = [
         (policy(Public, &[], None), None, Ok(())),
         (policy(Public, &[], None), Some(&plain), Ok(())),
-        (policy(Authenticated, &[], None), None, Err(Refusal::Missing)),
+        (
+            policy(Authenticated, &[], None),
+            None,
+            Err(Refusal::Missing),
+        ),
         (policy(Authenticated, &[], None), Some(&plain), Ok(())),
-        (policy(Authenticated, &["users:read"], None), None, Err(Refusal::Missing)),
-        (policy(Authenticated, &["users:read"], None), Some(&plain), scope("users:read")),
-        (policy(Authenticated, &["users:read"], None), Some(&reader), Ok(())),
-        (policy(Authenticated, &["users:read", "roles:read"], None), Some(&reader), scope("roles:read")),
+        (
+            policy(Authenticated, &["users:read"], None),
+            None,
+            Err(Refusal::Missing),
+        ),
+        (
+            policy(Authenticated, &["users:read"], None),
+            Some(&plain),
+            scope("users:read"),
+        ),
+        (
+            policy(Authenticated, &["users:read"], None),
+            Some(&reader),
+            Ok(()),
+        ),
+        (
+            policy(Authenticated, &["users:read", "roles:read"], None),
+            Some(&reader),
+            scope("roles:read"),
+        ),
         // A service is nobody special where people are let in.
-        (policy(Authenticated, &["users:read"], None), Some(&service), scope("users:read")),
+        (
+            policy(Authenticated, &["users:read"], None),
+            Some(&service),
+            scope("users:read"),
+        ),
         (policy(Authenticated, &[], None), Some(&service), Ok(())),
         // Whose it is, only the service can see.
-        (policy(Authenticated, &["users:read"], Some("id")), Some(&plain), Ok(())),
-        (policy(Authenticated, &["users:read"], Some("id")), None, Err(Refusal::Missing)),
+        (
+            policy(Authenticated, &["users:read"], Some("id")),
+            Some(&plain),
+            Ok(()),
+        ),
+        (
+            policy(Authenticated, &["users:read"], Some("id")),
+            None,
+            Err(Refusal::Missing),
+        ),
         (policy(Internal, &[], None), None, Err(Refusal::Missing)),
-        (policy(Internal, &[], None), Some(&reader), Err(Refusal::Internal)),
+        (
+            policy(Internal, &[], None),
+            Some(&reader),
+            Err(Refusal::Internal),
+        ),
         (policy(Internal, &[], None), Some(&service), Ok(())),
-        (policy(Internal, &["users:read"], None), Some(&service), scope("users:read")),
+        (
+            policy(Internal, &["users:read"], None),
+            Some(&service),
+            scope("users:read"),
+        ),
         // The scope alone makes no service.
-        (policy(Internal, &[], None), Some(&caller("portico.internal", false)), Err(Refusal::Internal)),
-        (policy(Internal, &[], Some("id")), Some(&reader), Err(Refusal::Internal)),
+        (
+            policy(Internal, &[], None),
+            Some(&caller("portico.internal", false)),
+            Err(Refusal::Internal),
+        ),
+        (
+            policy(Internal, &[], Some("id")),
+            Some(&reader),
+            Err(Refusal::Internal),
+        ),
     ];
     for (policy, caller, expected) in rows {
         assert_eq!(admit(&policy, caller), expected, "{policy:?} {caller:?}");

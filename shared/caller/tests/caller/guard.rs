@@ -46,7 +46,10 @@ impl Users {
 }
 
 fn user(id: impl Into<String>) -> Response<User> {
-    Response::new(User { id: id.into(), ..User::default() })
+    Response::new(User {
+        id: id.into(),
+        ..User::default()
+    })
 }
 
 #[tonic::async_trait]
@@ -75,7 +78,10 @@ impl UserService for Users {
     ) -> Result<Response<ListUsersResponse>, Status> {
         let caller = Admission::of(&request)?.caller()?;
         let users = vec![user(&caller.subject).into_inner()];
-        Ok(Response::new(ListUsersResponse { users, ..Default::default() }))
+        Ok(Response::new(ListUsersResponse {
+            users,
+            ..Default::default()
+        }))
     }
 
     /// A handler with the fault that it asks whose it is where nobody owns anything.
@@ -88,7 +94,7 @@ impl UserService for Users {
         &self,
         _: Request<BatchGetUsersRequest>,
     ) -> Result<Response<BatchGetUsersResponse>, Status> {
-        Ok(Response::new(Default::default()))
+        Ok(Response::new(BatchGetUsersResponse::default()))
     }
 
     async fn suspend_user(&self, _: Request<SuspendUserRequest>) -> Result<Response<User>, Status> {
@@ -110,7 +116,7 @@ impl ProvisioningService for Users {
         request: Request<ProvisionUserRequest>,
     ) -> Result<Response<ProvisionUserResponse>, Status> {
         assert!(Admission::of(&request)?.caller()?.service);
-        Ok(Response::new(Default::default()))
+        Ok(Response::new(ProvisionUserResponse::default()))
     }
 }
 
@@ -126,7 +132,9 @@ impl KeyService for Users {
             kid: caller.subject.clone(),
             ..JsonWebKey::default()
         });
-        Ok(Response::new(JsonWebKeySet { keys: keys.into_iter().collect() }))
+        Ok(Response::new(JsonWebKeySet {
+            keys: keys.into_iter().collect(),
+        }))
     }
 }
 
@@ -146,7 +154,11 @@ impl House {
         let pool = DescriptorPool::decode(portico_proto::DESCRIPTOR_SET).unwrap();
         let guard = Guard::new(world.verifier.clone(), Arc::new(Policies::from_pool(&pool)));
         let backend = Backend::new(guard.layer(routes.prepare()));
-        Self { world, users, backend }
+        Self {
+            world,
+            users,
+            backend,
+        }
     }
 
     fn bearer(&self, token: String) -> Backend {
@@ -187,9 +199,15 @@ async fn without_a_token_no_handler_is_reached() {
     ] {
         let mut request = Request::new(get(ALICE));
         for header in &headers {
-            request.metadata_mut().append("authorization", header.parse().unwrap());
+            request
+                .metadata_mut()
+                .append("authorization", header.parse().unwrap());
         }
-        assert_eq!(reason(anybody.get_user(request).await).1, expected, "{headers:?}");
+        assert_eq!(
+            reason(anybody.get_user(request).await).1,
+            expected,
+            "{headers:?}"
+        );
     }
     assert_eq!(house.users.calls.load(Ordering::SeqCst), 0);
 }
@@ -198,7 +216,10 @@ async fn without_a_token_no_handler_is_reached() {
 async fn each_fault_of_a_token_has_its_reason() {
     let house = House::new().await;
     let world = &house.world;
-    world.denylist.deny("ended", std::time::Duration::from_mins(10)).await;
+    world
+        .denylist
+        .deny("ended", std::time::Duration::from_mins(10))
+        .await;
     for (change, expected) in [
         (json!({"exp": 1}), Reason::TokenExpired),
         (json!({"aud": "orders"}), Reason::TokenInvalid),
@@ -218,43 +239,82 @@ async fn each_fault_of_a_token_has_its_reason() {
 async fn the_owner_needs_no_scope_and_others_do() {
     let house = House::new().await;
     for id in [ALICE, "me", "", &ALICE.to_uppercase()] {
-        let user = house.alice("").get_user(get(id)).await.unwrap().into_inner();
+        let user = house
+            .alice("")
+            .get_user(get(id))
+            .await
+            .unwrap()
+            .into_inner();
         assert_eq!(user.id, ALICE, "{id:?} is Alice");
     }
     for id in [BOB, "ME", " me", "me ", "0"] {
         let refused = reason(house.alice("users:write").get_user(get(id)).await);
-        assert_eq!(refused, (Code::PermissionDenied, Reason::InsufficientScope), "{id:?}");
+        assert_eq!(
+            refused,
+            (Code::PermissionDenied, Reason::InsufficientScope),
+            "{id:?}"
+        );
     }
-    let user = house.alice("users:read").get_user(get(BOB)).await.unwrap().into_inner();
+    let user = house
+        .alice("users:read")
+        .get_user(get(BOB))
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(user.id, BOB);
 }
 
 #[tokio::test]
 async fn a_method_of_nobodys_own_needs_its_scope() {
     let house = House::new().await;
-    let status = house.alice("users:write").list_users(ListUsersRequest::default()).await.unwrap_err();
+    let status = house
+        .alice("users:write")
+        .list_users(ListUsersRequest::default())
+        .await
+        .unwrap_err();
     assert_eq!(Reason::of(&status), Some(Reason::InsufficientScope));
-    assert!(status.message().contains("users:read"), "{}", status.message());
+    assert!(
+        status.message().contains("users:read"),
+        "{}",
+        status.message()
+    );
     let mut reader = house.alice("users:read");
-    let page = reader.list_users(ListUsersRequest::default()).await.unwrap().into_inner();
+    let page = reader
+        .list_users(ListUsersRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(page.users[0].id, ALICE);
 }
 
 #[tokio::test]
 async fn a_handler_that_forgets_to_ask_gives_nothing_away() {
     let house = House::new().await;
-    let outcome = house.alice("users:write").update_user(UpdateUserRequest::default()).await;
+    let outcome = house
+        .alice("users:write")
+        .update_user(UpdateUserRequest::default())
+        .await;
     assert_eq!(reason(outcome), (Code::Internal, Reason::Internal));
-    assert_eq!(house.users.calls.load(Ordering::SeqCst), 1, "it was the handler's fault");
+    assert_eq!(
+        house.users.calls.load(Ordering::SeqCst),
+        1,
+        "it was the handler's fault"
+    );
     // An error may come before the question.
-    let outcome = house.alice("").delete_user(DeleteUserRequest::default()).await;
+    let outcome = house
+        .alice("")
+        .delete_user(DeleteUserRequest::default())
+        .await;
     assert_eq!(reason(outcome), (Code::NotFound, Reason::UserNotFound));
 }
 
 #[tokio::test]
 async fn asking_whose_it_is_where_nobody_owns_anything_is_a_fault() {
     let house = House::new().await;
-    let outcome = house.alice("users:write").create_user(CreateUserRequest::default()).await;
+    let outcome = house
+        .alice("users:write")
+        .create_user(CreateUserRequest::default())
+        .await;
     assert_eq!(reason(outcome), (Code::Internal, Reason::Internal));
 }
 
@@ -270,17 +330,28 @@ async fn a_handler_without_a_guard_gives_nothing_away() {
 async fn internal_methods_are_for_services() {
     let house = House::new().await;
     let all = "portico.internal users:read users:write roles:write";
-    for token in [house.world.token(&json!({"scope": all})), house.world.token(&json!({"sub": "service:x"}))] {
+    for token in [
+        house.world.token(&json!({"scope": all})),
+        house.world.token(&json!({"sub": "service:x"})),
+    ] {
         let mut client = ProvisioningServiceClient::new(house.bearer(token));
         let refused = reason(client.provision_user(ProvisionUserRequest::default()).await);
         assert_eq!(refused, (Code::PermissionDenied, Reason::InternalOnly));
     }
     let service = house.world.signer.token(&service_claims());
     let mut client = ProvisioningServiceClient::new(house.bearer(service.clone()));
-    assert!(client.provision_user(ProvisionUserRequest::default()).await.is_ok());
+    assert!(
+        client
+            .provision_user(ProvisionUserRequest::default())
+            .await
+            .is_ok()
+    );
     // Elsewhere a service is a caller like others.
     let mut client = UserServiceClient::new(house.bearer(service));
-    assert_eq!(reason(client.get_user(get(BOB)).await).1, Reason::InsufficientScope);
+    assert_eq!(
+        reason(client.get_user(get(BOB)).await).1,
+        Reason::InsufficientScope
+    );
 }
 
 #[tokio::test]
@@ -288,12 +359,23 @@ async fn a_public_method_knows_a_good_token_and_does_not_mind_a_bad_one() {
     let house = House::new().await;
     let known = async |backend: Backend| {
         let mut client = KeyServiceClient::new(backend);
-        let answer = client.get_json_web_key_set(GetJsonWebKeySetRequest {}).await.unwrap();
-        answer.into_inner().keys.into_iter().next().map(|key| key.kid)
+        let answer = client
+            .get_json_web_key_set(GetJsonWebKeySetRequest {})
+            .await
+            .unwrap();
+        answer
+            .into_inner()
+            .keys
+            .into_iter()
+            .next()
+            .map(|key| key.kid)
     };
     assert_eq!(known(house.backend.clone()).await, None);
     assert_eq!(known(house.bearer("no token".into())).await, None);
-    assert_eq!(known(house.bearer(house.world.token(&json!({"exp": 1})))).await, None);
+    assert_eq!(
+        known(house.bearer(house.world.token(&json!({"exp": 1})))).await,
+        None
+    );
     let good = house.world.signer.token(&claims_with(&json!({})));
     assert_eq!(known(house.bearer(good)).await.as_deref(), Some(ALICE));
 }
@@ -311,7 +393,9 @@ async fn keys_come_from_the_key_service() {
             &self,
             _: Request<GetJsonWebKeySetRequest>,
         ) -> Result<Response<JsonWebKeySet>, Status> {
-            Ok(Response::new(JsonWebKeySet { keys: vec![self.0.clone()] }))
+            Ok(Response::new(JsonWebKeySet {
+                keys: vec![self.0.clone()],
+            }))
         }
     }
 
@@ -333,7 +417,11 @@ async fn a_bearer_without_a_token_sends_nothing() {
     let refused = reason(UserServiceClient::new(backend).get_user(get("me")).await);
     assert_eq!(refused, (Code::Unavailable, Reason::Unavailable));
     let odd = Bearer::new(|| Ok("line\nbreak".to_owned())).layer(house.backend.clone());
-    let refused = reason(UserServiceClient::new(Backend::new(odd)).get_user(get("me")).await);
+    let refused = reason(
+        UserServiceClient::new(Backend::new(odd))
+            .get_user(get("me"))
+            .await,
+    );
     assert_eq!(refused, (Code::Internal, Reason::Internal));
 }
 
@@ -347,8 +435,14 @@ async fn probes_and_reflection_pass_and_what_only_looks_like_them_does_not() {
     for (path, passes) in [
         ("/grpc.health.v1.Health/Check", true),
         ("/grpc.health.v1.Health/Watch", true),
-        ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", true),
-        ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", true),
+        (
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            true,
+        ),
+        (
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+            true,
+        ),
         ("/grpc.health.v1.HealthX/Check", false),
         ("/grpc.healthy/Check", false),
         ("//grpc.health.v1.Health/Check", false),
@@ -357,7 +451,10 @@ async fn probes_and_reflection_pass_and_what_only_looks_like_them_does_not() {
         ("/portico.user.v1.UserService/GetUser", false),
         ("/", false),
     ] {
-        let request = http::Request::builder().uri(path).body(Body::empty()).unwrap();
+        let request = http::Request::builder()
+            .uri(path)
+            .body(Body::empty())
+            .unwrap();
         let response = guard.layer(reached).oneshot(request).await.unwrap();
         let refused = response.headers().get("grpc-status");
         assert_eq!(refused.is_none(), passes, "{path}");

@@ -29,14 +29,30 @@ async fn invented_key_ids_cannot_hammer_the_issuer() {
         advance(Duration::from_millis(25)).await;
     }
     let seconds = usize::try_from(start.elapsed().as_secs()).unwrap();
-    assert!(world.source.fetches() <= seconds / 2 + 1, "{} fetches", world.source.fetches());
-    assert!(world.verifier.verify(&world.signer.token(&claims())).await.is_ok());
+    assert!(
+        world.source.fetches() <= seconds / 2 + 1,
+        "{} fetches",
+        world.source.fetches()
+    );
+    assert!(
+        world
+            .verifier
+            .verify(&world.signer.token(&claims()))
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_new_key_is_found_by_its_first_token() {
     let world = World::new().await;
-    assert!(world.verifier.verify(&world.signer.token(&claims())).await.is_ok());
+    assert!(
+        world
+            .verifier
+            .verify(&world.signer.token(&claims()))
+            .await
+            .is_ok()
+    );
     let next = Signer::eddsa("k-2");
     world.source.set([world.signer.jwk(), next.jwk()]);
     advance(Duration::from_secs(2)).await;
@@ -76,7 +92,10 @@ async fn the_last_known_keys_stand_while_the_issuer_is_away() {
 
     // Whether an unknown key is the issuer's cannot be told now.
     let unknown = Signer::es256("k-2").token(&claims());
-    assert_eq!(world.verifier.verify(&unknown).await, Err(Refusal::KeysUnavailable));
+    assert_eq!(
+        world.verifier.verify(&unknown).await,
+        Err(Refusal::KeysUnavailable)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,7 +105,10 @@ async fn without_any_keys_the_answer_is_unavailable_and_soon() {
     world.source.away.store(true, Ordering::SeqCst);
     let refusal = world.verifier.verify(&token).await.unwrap_err();
     assert_eq!(refusal.reason(), Reason::Unavailable);
-    assert_eq!(world.verifier.verify(&token).await, Err(Refusal::KeysUnavailable));
+    assert_eq!(
+        world.verifier.verify(&token).await,
+        Err(Refusal::KeysUnavailable)
+    );
     assert_eq!(world.source.fetches(), 1);
 
     world.source.away.store(false, Ordering::SeqCst);
@@ -104,7 +126,11 @@ async fn an_issuer_that_does_not_answer_is_not_waited_for_long() {
     for refused in join_all(waiting).await {
         assert_eq!(refused, Err(Refusal::KeysUnavailable));
     }
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        start.elapsed()
+    );
     assert_eq!(world.source.fetches(), 1);
 }
 
@@ -124,7 +150,10 @@ async fn keys_that_cannot_be_used_are_passed_over() {
     let world = World::new().await;
     let good = world.signer.jwk();
     let bad = |change: fn(&mut JsonWebKey)| {
-        let mut jwk = JsonWebKey { kid: "bad".into(), ..good.clone() };
+        let mut jwk = JsonWebKey {
+            kid: "bad".into(),
+            ..good.clone()
+        };
         change(&mut jwk);
         jwk
     };
@@ -143,22 +172,39 @@ async fn keys_that_cannot_be_used_are_passed_over() {
         JsonWebKey::default(),
         good.clone(),
         // A second key of the same id does not take the first one's place.
-        JsonWebKey { kid: good.kid.clone(), ..Signer::es256("x").jwk() },
+        JsonWebKey {
+            kid: good.kid.clone(),
+            ..Signer::es256("x").jwk()
+        },
     ];
     for jwk in &keys[..keys.len() - 2] {
         let fresh = World::new().await;
         fresh.source.set([jwk.clone()]);
         let token = fresh.signer.token(&claims());
-        assert_eq!(fresh.verifier.verify(&token).await, Err(Refusal::KeysUnavailable), "{jwk:?}");
+        assert_eq!(
+            fresh.verifier.verify(&token).await,
+            Err(Refusal::KeysUnavailable),
+            "{jwk:?}"
+        );
     }
     world.source.set(keys);
-    assert!(world.verifier.verify(&world.signer.token(&claims())).await.is_ok());
+    assert!(
+        world
+            .verifier
+            .verify(&world.signer.token(&claims()))
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]
 async fn a_point_that_is_not_on_the_curve_verifies_nothing() {
     let world = World::new().await;
-    let jwk = JsonWebKey { x: base64([1; 32]), y: base64([2; 32]), ..world.signer.jwk() };
+    let jwk = JsonWebKey {
+        x: base64([1; 32]),
+        y: base64([2; 32]),
+        ..world.signer.jwk()
+    };
     world.source.set([jwk]);
     let verified = world.verifier.verify(&world.signer.token(&claims())).await;
     assert!(matches!(verified, Err(Refusal::Forged(_))));

@@ -49,7 +49,10 @@ fn compile(policy: &str, rpcs: &str) -> Vec<u8> {
     resolver.add(sources);
     resolver.add(GoogleFileResolver::new());
     let mut compiler = Compiler::with_file_resolver(resolver);
-    compiler.include_imports(true).open_file("orders.proto").unwrap();
+    compiler
+        .include_imports(true)
+        .open_file("orders.proto")
+        .unwrap();
     compiler.encode_file_descriptor_set()
 }
 
@@ -63,13 +66,19 @@ fn rpc(name: &str, policy: &str) -> String {
 
 /// The policies of a service whose methods have the given options.
 fn policies(rpcs: &[(&str, &str)]) -> Policies {
-    let rpcs: String = rpcs.iter().map(|(name, policy)| rpc(name, policy)).collect();
+    let rpcs: String = rpcs
+        .iter()
+        .map(|(name, policy)| rpc(name, policy))
+        .collect();
     let set = compile(POLICY_PROTO, &rpcs);
     Policies::from_pool(&DescriptorPool::decode(set.as_slice()).unwrap())
 }
 
 fn closed() -> Policy {
-    Policy { access: Access::Internal, ..Policy::default() }
+    Policy {
+        access: Access::Internal,
+        ..Policy::default()
+    }
 }
 
 #[test]
@@ -97,10 +106,16 @@ fn our_own_methods_are_as_their_proto_says() {
 #[test]
 fn every_service_of_ours_says_who_may_call_each_method() {
     let pool = DescriptorPool::decode(portico_proto::DESCRIPTOR_SET).unwrap();
-    let extension = pool.get_extension_by_name(portico_proto::policy::EXTENSION).unwrap();
+    let extension = pool
+        .get_extension_by_name(portico_proto::policy::EXTENSION)
+        .unwrap();
     for service in pool.services() {
         for method in service.methods() {
-            assert!(method.options().has_extension(&extension), "{}", method.full_name());
+            assert!(
+                method.options().has_extension(&extension),
+                "{}",
+                method.full_name()
+            );
         }
     }
 }
@@ -112,7 +127,12 @@ fn a_method_without_the_option_needs_a_token_and_nothing_more() {
         &format!("rpc Bare(Request) returns (Answer); {}", rpc("Empty", "")),
     );
     let policies = Policies::from_pool(&DescriptorPool::decode(set.as_slice()).unwrap());
-    for path in ["/orders.v1.OrderService/Bare", "/orders.v1.OrderService/Empty", "/no.Such/Method", ""] {
+    for path in [
+        "/orders.v1.OrderService/Bare",
+        "/orders.v1.OrderService/Empty",
+        "/no.Such/Method",
+        "",
+    ] {
         assert_eq!(*policies.get(path), Policy::default(), "{path}");
     }
     assert_eq!(Policy::default().access, Access::Authenticated);
@@ -121,7 +141,10 @@ fn a_method_without_the_option_needs_a_token_and_nothing_more() {
 #[test]
 fn a_pool_that_never_heard_of_the_option_is_all_default() {
     let policies = Policies::from_pool(&DescriptorPool::new());
-    assert_eq!(policies.get("/orders.v1.OrderService/Get").access, Access::Authenticated);
+    assert_eq!(
+        policies.get("/orders.v1.OrderService/Get").access,
+        Access::Authenticated
+    );
     assert!(policies.faults().is_empty());
 }
 
@@ -129,11 +152,17 @@ fn a_pool_that_never_heard_of_the_option_is_all_default() {
 fn each_part_of_a_policy_is_read() {
     let policies = policies(&[
         ("Public", "access: ACCESS_PUBLIC rate_limit: \"sign-in\""),
-        ("Unspecified", "access: ACCESS_UNSPECIFIED scopes: [\"a\", \"b\"]"),
+        (
+            "Unspecified",
+            "access: ACCESS_UNSPECIFIED scopes: [\"a\", \"b\"]",
+        ),
         ("Internal", "access: ACCESS_INTERNAL idempotent: true"),
     ]);
     let public = policies.get("/orders.v1.OrderService/Public");
-    assert_eq!((public.access, public.rate_limit.as_deref()), (Access::Public, Some("sign-in")));
+    assert_eq!(
+        (public.access, public.rate_limit.as_deref()),
+        (Access::Public, Some("sign-in"))
+    );
     let unspecified = policies.get("/orders.v1.OrderService/Unspecified");
     assert_eq!(unspecified.access, Access::Authenticated);
     assert_eq!(unspecified.scopes, ["a", "b"]);
@@ -143,12 +172,37 @@ fn each_part_of_a_policy_is_read() {
 
 #[test]
 fn self_must_lead_to_one_text() {
-    let good = ["id", "order.user_id", "order.parent.parent.user_id", "one", "other.user_id", "maybe"];
-    let bad = [
-        "user", "number", "ids", "labels", "order", "orders.user_id", "order.raw", "order.id", "id.id",
-        "order.", ".id", ".", " id", "Id", "order..user_id", "labels.value",
+    let good = [
+        "id",
+        "order.user_id",
+        "order.parent.parent.user_id",
+        "one",
+        "other.user_id",
+        "maybe",
     ];
-    for (path, ok) in good.map(|path| (path, true)).into_iter().chain(bad.map(|path| (path, false))) {
+    let bad = [
+        "user",
+        "number",
+        "ids",
+        "labels",
+        "order",
+        "orders.user_id",
+        "order.raw",
+        "order.id",
+        "id.id",
+        "order.",
+        ".id",
+        ".",
+        " id",
+        "Id",
+        "order..user_id",
+        "labels.value",
+    ];
+    for (path, ok) in good
+        .map(|path| (path, true))
+        .into_iter()
+        .chain(bad.map(|path| (path, false)))
+    {
         let policies = policies(&[("Get", &format!("self: \"{path}\" scopes: \"orders:read\""))]);
         let policy = policies.get("/orders.v1.OrderService/Get");
         if ok {
@@ -170,7 +224,10 @@ fn a_policy_that_contradicts_itself_closes_its_method() {
     ]);
     assert_eq!(*policies.get("/orders.v1.OrderService/Scoped"), closed());
     assert_eq!(*policies.get("/orders.v1.OrderService/Owned"), closed());
-    assert_eq!(policies.get("/orders.v1.OrderService/Good").access, Access::Public);
+    assert_eq!(
+        policies.get("/orders.v1.OrderService/Good").access,
+        Access::Public
+    );
     assert_eq!(policies.faults().len(), 2);
 }
 
@@ -186,9 +243,18 @@ fn an_option_that_makes_no_sense_closes_its_method_and_no_other() {
     let good = "rpc Good(Request) returns (Answer);";
     for (definition, value) in [
         // Not the fields that we know.
-        ("Policy policy = 50051; } message Policy { string access = 1;", "{ access: \"all\" }"),
-        ("Policy policy = 50051; } message Policy { int32 access = 1;", "{ access: 9 }"),
-        ("Policy policy = 50051; } message Policy { int32 access = 1;", "{ access: -1 }"),
+        (
+            "Policy policy = 50051; } message Policy { string access = 1;",
+            "{ access: \"all\" }",
+        ),
+        (
+            "Policy policy = 50051; } message Policy { int32 access = 1;",
+            "{ access: 9 }",
+        ),
+        (
+            "Policy policy = 50051; } message Policy { int32 access = 1;",
+            "{ access: -1 }",
+        ),
         // No message at all.
         ("int32 policy = 50051;", "1"),
     ] {
@@ -197,8 +263,15 @@ fn an_option_that_makes_no_sense_closes_its_method_and_no_other() {
         );
         let set = compile(&theirs(definition), &format!("{odd} {good}"));
         let policies = Policies::from_pool(&DescriptorPool::decode(set.as_slice()).unwrap());
-        assert_eq!(*policies.get("/orders.v1.OrderService/Odd"), closed(), "{definition}");
-        assert_eq!(*policies.get("/orders.v1.OrderService/Good"), Policy::default());
+        assert_eq!(
+            *policies.get("/orders.v1.OrderService/Odd"),
+            closed(),
+            "{definition}"
+        );
+        assert_eq!(
+            *policies.get("/orders.v1.OrderService/Good"),
+            Policy::default()
+        );
         assert_eq!(policies.faults().len(), 1);
     }
 }
@@ -217,7 +290,10 @@ fn an_older_or_newer_copy_of_the_definition_is_understood() {
         );
         let set = compile(&policy, &rpc("Get", "access: EVERYBODY"));
         let policies = Policies::from_pool(&DescriptorPool::decode(set.as_slice()).unwrap());
-        assert_eq!(policies.get("/orders.v1.OrderService/Get").access, Access::Public);
+        assert_eq!(
+            policies.get("/orders.v1.OrderService/Get").access,
+            Access::Public
+        );
     }
 }
 
@@ -227,26 +303,73 @@ fn an_option_of_the_same_number_but_another_name_is_not_ours() {
         import "google/protobuf/descriptor.proto";
         extend google.protobuf.MethodOptions { Theirs theirs = 50051; }
         message Theirs { int32 access = 1; }"#;
-    let rpc = "rpc Get(Request) returns (Answer) { option (portico.policy.v1.theirs) = {access: 1}; }";
+    let rpc =
+        "rpc Get(Request) returns (Answer) { option (portico.policy.v1.theirs) = {access: 1}; }";
     let set = compile(theirs, rpc);
     let policies = Policies::from_pool(&DescriptorPool::decode(set.as_slice()).unwrap());
-    assert_eq!(*policies.get("/orders.v1.OrderService/Get"), Policy::default());
+    assert_eq!(
+        *policies.get("/orders.v1.OrderService/Get"),
+        Policy::default()
+    );
 }
 
+/// A pool checks options that it knows when files are added. A stranger's file may come before the
+/// definition of the option, and then nothing has looked at its bytes.
 #[test]
 fn broken_bytes_in_an_option_close_their_method() {
-    let rpcs = [rpc("Broken", "rate_limit: \"BREAKTHIS\""), rpc("Good", "access: ACCESS_PUBLIC")];
+    let rpcs = [
+        rpc("Broken", "rate_limit: \"BREAKTHIS\""),
+        rpc("Good", "access: ACCESS_PUBLIC"),
+    ];
     let set = compile(POLICY_PROTO, &rpcs.concat());
-    let at = set.windows(9).position(|window| window == b"BREAKTHIS").unwrap();
+    let pool = DescriptorPool::decode(set.as_slice()).unwrap();
+    let orders = pool
+        .get_file_by_name("orders.proto")
+        .unwrap()
+        .encode_to_vec();
+    let definition = pool
+        .get_file_by_name("portico/policy/v1/policy.proto")
+        .unwrap();
+    // The import, so that the file can stand alone. Unknown fields are passed over.
+    let import = b"\x1a\x1eportico/policy/v1/policy.proto";
+    let at = orders
+        .windows(import.len())
+        .position(|window| window == import)
+        .unwrap();
+    let alone = [&orders[..at], &orders[at + import.len()..]].concat();
+
+    let at = alone
+        .windows(9)
+        .position(|window| window == b"BREAKTHIS")
+        .unwrap();
     // No UTF-8; a length that reaches too far; a group that never ends.
     for (offset, byte) in [(0, 0xff_u8), (-1, 0x7f), (-2, 0x23)] {
-        let mut broken = set.clone();
+        let mut broken = alone.clone();
         broken[at.checked_add_signed(offset).unwrap()] = byte;
-        // A pool may refuse such bytes at once; what it takes must not open anything.
-        if let Ok(pool) = DescriptorPool::decode(broken.as_slice()) {
-            let policies = Policies::from_pool(&pool);
-            assert_eq!(*policies.get("/orders.v1.OrderService/Broken"), closed(), "{offset}");
-            assert_eq!(policies.get("/orders.v1.OrderService/Good").access, Access::Public);
-        }
+        let mut pool = DescriptorPool::new();
+        pool.decode_file_descriptor_proto(broken.as_slice())
+            .unwrap();
+        pool.decode_file_descriptor_proto(pool_file("google/protobuf/descriptor.proto").as_slice())
+            .unwrap();
+        pool.decode_file_descriptor_proto(definition.encode_to_vec().as_slice())
+            .unwrap();
+
+        let policies = Policies::from_pool(&pool);
+        assert_eq!(
+            *policies.get("/orders.v1.OrderService/Broken"),
+            closed(),
+            "{offset}"
+        );
+        assert_eq!(
+            policies.get("/orders.v1.OrderService/Good").access,
+            Access::Public
+        );
     }
+}
+
+fn pool_file(name: &str) -> Vec<u8> {
+    DescriptorPool::global()
+        .get_file_by_name(name)
+        .unwrap()
+        .encode_to_vec()
 }

@@ -19,14 +19,22 @@ async fn refused(world: &World, token: &str) -> Reason {
 fn parts(world: &World) -> (String, String, String) {
     let token = world.signer.token(&claims());
     let mut parts = token.split('.').map(str::to_owned);
-    (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap())
+    (
+        parts.next().unwrap(),
+        parts.next().unwrap(),
+        parts.next().unwrap(),
+    )
 }
 
 #[tokio::test]
 async fn a_good_token_names_its_holder() {
     for signer in [Signer::es256("k"), Signer::eddsa("k")] {
         let world = World::with(signer).await;
-        let caller = world.verifier.verify(&world.signer.token(&claims())).await.unwrap();
+        let caller = world
+            .verifier
+            .verify(&world.signer.token(&claims()))
+            .await
+            .unwrap();
         assert_eq!(caller.subject, ALICE);
         assert_eq!(caller.session.as_deref(), Some("s-1"));
         assert_eq!(caller.client_id, "first-party");
@@ -42,7 +50,12 @@ async fn a_good_token_names_its_holder() {
 #[tokio::test]
 async fn the_type_may_be_written_as_a_media_type() {
     let world = World::new().await;
-    for typ in ["at+jwt", "AT+JWT", "application/at+jwt", "Application/At+Jwt"] {
+    for typ in [
+        "at+jwt",
+        "AT+JWT",
+        "application/at+jwt",
+        "Application/At+Jwt",
+    ] {
         let header = json!({"alg": "ES256", "kid": "k-1", "typ": typ});
         let token = world.signer.sign(&header, &claims());
         assert!(world.verifier.verify(&token).await.is_ok(), "{typ}");
@@ -84,13 +97,29 @@ async fn a_bad_header_is_refused() {
             header[name] = value.clone();
         }
         let token = world.signer.sign(&header, &claims());
-        assert_eq!(refused(&world, &token).await, Reason::TokenInvalid, "{change}");
+        assert_eq!(
+            refused(&world, &token).await,
+            Reason::TokenInvalid,
+            "{change}"
+        );
     }
-    for header in ["", "null", "[]", "{", r#"{"alg":"ES256","alg":"ES256","typ":"at+jwt","kid":"k-1"}"#] {
+    for header in [
+        "",
+        "null",
+        "[]",
+        "{",
+        r#"{"alg":"ES256","alg":"ES256","typ":"at+jwt","kid":"k-1"}"#,
+    ] {
         let token = world.signer.sign_raw(header, claims().to_string());
-        assert_eq!(refused(&world, &token).await, Reason::TokenInvalid, "{header}");
+        assert_eq!(
+            refused(&world, &token).await,
+            Reason::TokenInvalid,
+            "{header}"
+        );
     }
-    let token = world.signer.sign_raw(b"{\"alg\":\"ES256\xff\"}", claims().to_string());
+    let token = world
+        .signer
+        .sign_raw(b"{\"alg\":\"ES256\xff\"}", claims().to_string());
     assert_eq!(refused(&world, &token).await, Reason::TokenInvalid);
 }
 
@@ -105,7 +134,11 @@ async fn a_token_without_signature_is_refused() {
         format!("{header}.{payload}."),
         format!("{header}.{payload}"),
     ] {
-        assert_eq!(refused(&world, &token).await, Reason::TokenInvalid, "{token}");
+        assert_eq!(
+            refused(&world, &token).await,
+            Reason::TokenInvalid,
+            "{token}"
+        );
     }
 }
 
@@ -113,9 +146,18 @@ async fn a_token_without_signature_is_refused() {
 async fn the_public_key_is_no_shared_secret() {
     let world = World::new().await;
     let jwk = world.signer.jwk();
-    for secret in [jwk.x.clone(), jwk.y.clone(), format!("{}{}", jwk.x, jwk.y), "k-1".to_owned()] {
+    for secret in [
+        jwk.x.clone(),
+        jwk.y.clone(),
+        format!("{}{}", jwk.x, jwk.y),
+        "k-1".to_owned(),
+    ] {
         let header = json!({"alg": "HS256", "typ": "at+jwt", "kid": "k-1"});
-        let signed = format!("{}.{}", base64(header.to_string()), base64(claims().to_string()));
+        let signed = format!(
+            "{}.{}",
+            base64(header.to_string()),
+            base64(claims().to_string())
+        );
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
         let token = format!("{signed}.{}", base64(hmac::sign(&key, signed.as_bytes())));
         assert_eq!(refused(&world, &token).await, Reason::TokenInvalid);
@@ -135,11 +177,22 @@ async fn a_key_that_the_token_brings_along_means_nothing() {
         json!({"x5c": ["MIIB"]}),
     ] {
         let mut header = stranger.header();
-        header.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        header
+            .as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
         let token = stranger.sign(&header, &claims());
-        assert_eq!(refused(&world, &token).await, Reason::TokenInvalid, "{extra}");
+        assert_eq!(
+            refused(&world, &token).await,
+            Reason::TokenInvalid,
+            "{extra}"
+        );
     }
-    assert_eq!(world.source.fetches(), 1, "nobody went anywhere else for keys");
+    assert_eq!(
+        world.source.fetches(),
+        1,
+        "nobody went anywhere else for keys"
+    );
 }
 
 #[tokio::test]
@@ -147,14 +200,26 @@ async fn another_key_or_another_kind_of_key_does_not_verify() {
     let world = World::new().await;
     let edwards = Signer::eddsa("k-2");
     world.source.set([world.signer.jwk(), edwards.jwk()]);
-    assert!(world.verifier.verify(&edwards.token(&claims())).await.is_ok());
+    assert!(
+        world
+            .verifier
+            .verify(&edwards.token(&claims()))
+            .await
+            .is_ok()
+    );
 
     let stranger = Signer::es256("k-1").token(&claims());
     assert_eq!(refused(&world, &stranger).await, Reason::TokenInvalid);
     let crossed = json!({"alg": "EdDSA", "typ": "at+jwt", "kid": "k-1"});
-    assert_eq!(refused(&world, &edwards.sign(&crossed, &claims())).await, Reason::TokenInvalid);
+    assert_eq!(
+        refused(&world, &edwards.sign(&crossed, &claims())).await,
+        Reason::TokenInvalid
+    );
     let crossed = json!({"alg": "ES256", "typ": "at+jwt", "kid": "k-2"});
-    assert_eq!(refused(&world, &world.signer.sign(&crossed, &claims())).await, Reason::TokenInvalid);
+    assert_eq!(
+        refused(&world, &world.signer.sign(&crossed, &claims())).await,
+        Reason::TokenInvalid
+    );
 }
 
 #[tokio::test]
@@ -169,7 +234,11 @@ async fn a_changed_token_is_refused() {
         format!("{header}.{payload}.{}", base64([0; 64])),
         format!("{header}.{payload}.{}", base64([0xff; 64])),
     ] {
-        assert_eq!(refused(&world, &token).await, Reason::TokenInvalid, "{token}");
+        assert_eq!(
+            refused(&world, &token).await,
+            Reason::TokenInvalid,
+            "{token}"
+        );
     }
 }
 
@@ -197,14 +266,29 @@ async fn a_signature_has_one_length_and_one_form() {
     ];
     for form in forms {
         let token = format!("{header}.{payload}.{}", base64(&form));
-        assert_eq!(refused(&world, &token).await, Reason::TokenInvalid, "{form:?}");
+        assert_eq!(
+            refused(&world, &token).await,
+            Reason::TokenInvalid,
+            "{form:?}"
+        );
     }
     // Bits that base64 leaves over must be zero, or one signature has several spellings.
-    let (last, start) = (signature.chars().last().unwrap(), &signature[..signature.len() - 1]);
+    let (last, start) = (
+        signature.chars().last().unwrap(),
+        &signature[..signature.len() - 1],
+    );
     let next = char::from(u8::try_from(last).unwrap() + 1);
-    for spelling in [format!("{start}{next}"), format!("{signature}="), format!("{signature}==")] {
+    for spelling in [
+        format!("{start}{next}"),
+        format!("{signature}="),
+        format!("{signature}=="),
+    ] {
         let token = format!("{header}.{payload}.{spelling}");
-        assert_eq!(refused(&world, &token).await, Reason::TokenInvalid, "{spelling}");
+        assert_eq!(
+            refused(&world, &token).await,
+            Reason::TokenInvalid,
+            "{spelling}"
+        );
     }
 }
 
@@ -232,7 +316,9 @@ async fn the_twin_of_a_signature_is_the_same_token() {
     assert_ne!(token, twin);
     let caller = world.verifier.verify(&token).await.unwrap();
     assert_eq!(world.verifier.verify(&twin).await.unwrap(), caller);
-    world.denylist.deny_here("s-1", std::time::Duration::from_mins(10));
+    world
+        .denylist
+        .deny_here("s-1", std::time::Duration::from_mins(10));
     assert_eq!(refused(&world, &twin).await, Reason::SessionRevoked);
 }
 
@@ -261,7 +347,11 @@ async fn text_that_is_no_token_is_refused() {
         format!("{header}.{}.{signature}", payload.replace('e', "+")),
         "💥".repeat(50),
     ] {
-        assert_eq!(refused(&world, &token).await, Reason::TokenInvalid, "{token}");
+        assert_eq!(
+            refused(&world, &token).await,
+            Reason::TokenInvalid,
+            "{token}"
+        );
     }
 }
 
@@ -275,7 +365,13 @@ async fn a_huge_token_is_refused_unread() {
         Err(Refusal::Malformed("it is too long")),
     );
     assert_eq!(world.source.fetches(), 0);
-    assert!(world.verifier.verify(&".".repeat(10_000_000)).await.is_err());
+    assert!(
+        world
+            .verifier
+            .verify(&".".repeat(10_000_000))
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
@@ -299,7 +395,10 @@ async fn bad_claims_are_refused() {
         (json!({"nbf": NOW + 31}), Reason::TokenInvalid),
         (json!({"nbf": "soon"}), Reason::TokenInvalid),
         (json!({"exp": null}), Reason::TokenInvalid),
-        (json!({"exp": (NOW + 600).to_string()}), Reason::TokenInvalid),
+        (
+            json!({"exp": (NOW + 600).to_string()}),
+            Reason::TokenInvalid,
+        ),
         (json!({"exp": -1}), Reason::TokenInvalid),
         (json!({"exp": 1e300}), Reason::TokenInvalid),
         (json!({"exp": NOW - 30}), Reason::TokenExpired),
@@ -313,10 +412,18 @@ async fn bad_claims_are_refused() {
         assert_eq!(refused(&world, &token).await, reason, "{change}");
     }
     for payload in ["", "null", "[]", "{", r#"{"iss":"a","iss":"b"}"#] {
-        let token = world.signer.sign_raw(world.signer.header().to_string(), payload);
-        assert_eq!(refused(&world, &token).await, Reason::TokenInvalid, "{payload}");
+        let token = world
+            .signer
+            .sign_raw(world.signer.header().to_string(), payload);
+        assert_eq!(
+            refused(&world, &token).await,
+            Reason::TokenInvalid,
+            "{payload}"
+        );
     }
-    let token = world.signer.sign_raw(world.signer.header().to_string(), b"{\"iss\":\"\xff\"}");
+    let token = world
+        .signer
+        .sign_raw(world.signer.header().to_string(), b"{\"iss\":\"\xff\"}");
     assert_eq!(refused(&world, &token).await, Reason::TokenInvalid);
 }
 
@@ -341,11 +448,23 @@ async fn clocks_may_be_half_a_minute_apart() {
 async fn a_service_needs_both_its_scope_and_its_name() {
     let world = World::new().await;
     for (change, service) in [
-        (json!({"sub": "service:auth", "scope": "portico.internal"}), true),
+        (
+            json!({"sub": "service:auth", "scope": "portico.internal"}),
+            true,
+        ),
         (json!({"scope": "portico.internal"}), false),
-        (json!({"sub": "service:auth", "scope": "internal portico"}), false),
-        (json!({"sub": "service:", "scope": "portico.internal"}), false),
-        (json!({"sub": "service:auth", "scope": "portico.internals"}), false),
+        (
+            json!({"sub": "service:auth", "scope": "internal portico"}),
+            false,
+        ),
+        (
+            json!({"sub": "service:", "scope": "portico.internal"}),
+            false,
+        ),
+        (
+            json!({"sub": "service:auth", "scope": "portico.internals"}),
+            false,
+        ),
     ] {
         let caller = world.verifier.verify(&world.token(&change)).await.unwrap();
         assert_eq!(caller.service, service, "{change}");
@@ -367,7 +486,11 @@ async fn no_refusal_repeats_any_of_the_token() {
     for token in tokens {
         let refusal = world.verifier.verify(&token).await.unwrap_err();
         let status = Status::from(refusal.clone());
-        for text in [format!("{refusal:?}"), format!("{status:?}"), refusal.to_string()] {
+        for text in [
+            format!("{refusal:?}"),
+            format!("{status:?}"),
+            refusal.to_string(),
+        ] {
             assert!(!text.contains(marker), "{text}");
         }
         assert_eq!(Reason::of(&status), Some(refusal.reason()));

@@ -52,13 +52,19 @@ impl Signer {
         let (random, algorithm) = (SystemRandom::new(), &ECDSA_P256_SHA256_FIXED_SIGNING);
         let document = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
         let pair = EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref(), &random).unwrap();
-        Self { kid, pair: Pair::Es256(pair) }
+        Self {
+            kid,
+            pair: Pair::Es256(pair),
+        }
     }
 
     pub fn eddsa(kid: &'static str) -> Self {
         let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
         let pair = Ed25519KeyPair::from_pkcs8(document.as_ref()).unwrap();
-        Self { kid, pair: Pair::EdDsa(pair) }
+        Self {
+            kid,
+            pair: Pair::EdDsa(pair),
+        }
     }
 
     pub fn alg(&self) -> &'static str {
@@ -135,7 +141,10 @@ pub fn claims_with(changes: &Value) -> Value {
     for (name, value) in changes.as_object().unwrap() {
         claims[name] = value.clone();
     }
-    claims.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    claims
+        .as_object_mut()
+        .unwrap()
+        .retain(|_, value| !value.is_null());
     claims
 }
 
@@ -204,7 +213,13 @@ impl World {
         let denylist = Denylist::start(cache, &TaskTracker::new(), CancellationToken::new());
         let keys = Keys::new(source.clone());
         let verifier = Verifier::new(ISSUER, AUDIENCE, keys, denylist.clone(), clock);
-        Self { signer, source, hand, denylist, verifier }
+        Self {
+            signer,
+            source,
+            hand,
+            denylist,
+            verifier,
+        }
     }
 
     /// A token of the signer with some claims changed.
