@@ -10,7 +10,7 @@ use portico_proto::{
         TokenResponse, auth_service_server::AuthService,
     },
 };
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, metadata::MetadataValue};
 use uuid::Uuid;
 
 use super::{account_id, with_ended};
@@ -59,7 +59,7 @@ impl AuthService for AuthApi {
             scope: message.scope,
             client,
         };
-        Ok(Response::new(login::login(&self.0, login).await?.into()))
+        Ok(to_answer(login::login(&self.0, login).await?))
     }
 
     async fn refresh(
@@ -70,7 +70,7 @@ impl AuthService for AuthApi {
         let message = request.into_inner();
         message.validate()?;
         let grant = refresh::refresh(&self.0, &message.refresh_token).await?;
-        Ok(Response::new(grant.into()))
+        Ok(to_answer(grant))
     }
 
     async fn logout(&self, request: Request<LogoutRequest>) -> Result<Response<()>, Status> {
@@ -87,15 +87,17 @@ impl AuthService for AuthApi {
     }
 }
 
-impl From<Grant> for TokenResponse {
-    fn from(grant: Grant) -> Self {
-        Self {
-            access_token: grant.access.token,
-            refresh_token: grant.refresh.encode(),
-            token_type: "Bearer".to_owned(),
-            expires_in: i32::try_from(grant.access.expires_in.num_seconds()).unwrap_or(i32::MAX),
-            session_id: grant.session_id.to_string(),
-            scope: grant.scope,
-        }
-    }
+/// Tokens are kept by nobody on the way (RFC 6749, section 5.1).
+fn to_answer(grant: Grant) -> Response<TokenResponse> {
+    let mut response = Response::new(TokenResponse {
+        access_token: grant.access.token,
+        refresh_token: grant.refresh.encode(),
+        token_type: "Bearer".to_owned(),
+        expires_in: i32::try_from(grant.access.expires_in.num_seconds()).unwrap_or(i32::MAX),
+        session_id: grant.session_id.to_string(),
+        scope: grant.scope,
+    });
+    let caching = MetadataValue::from_static("no-store");
+    response.metadata_mut().insert("cache-control", caching);
+    response
 }

@@ -137,6 +137,39 @@ async fn thirty_two_who_race_get_one_successor() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn thirty_two_who_go_on_racing_lose_nothing_and_end_with_one_token() {
+    for database in portico_testing::databases() {
+        let world = World::start(&database.url).await;
+        let first = world.ada().await.refresh_token;
+        let racing = (0..32).map(async |_| {
+            let mut token = first.clone();
+            for _ in 0..10 {
+                token = world
+                    .refresh(&token)
+                    .await
+                    .expect("is answered")
+                    .refresh_token;
+            }
+            token
+        });
+        let held: BTreeSet<String> = futures_join(racing).await.into_iter().collect();
+        let calls = held.iter().map(|token| world.refresh(token));
+        let answers = futures_join(calls).await;
+        let mut last: Vec<String> = Vec::new();
+        for answer in answers {
+            last.push(answer.expect("is answered").refresh_token);
+        }
+        let again = (0..last.len()).map(|place| world.refresh(&last[place]));
+        for answer in futures_join(again).await {
+            answer.expect("the session lives");
+        }
+        let sessions = world.number("SELECT COUNT(*) FROM sessions WHERE revoke_time IS NULL");
+        assert_eq!(sessions.await, Some(1));
+        world.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_slow_racer_is_led_to_the_current_token() {
     for database in portico_testing::databases() {
         let world = World::start(&database.url).await;

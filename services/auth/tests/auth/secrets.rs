@@ -7,6 +7,10 @@ use base64::{
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
 use portico_service::config::AuthConfig;
+use ring::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
+};
 
 use crate::support::{EMAIL, MASTER_KEY, PASSWORD, Setting};
 
@@ -80,6 +84,9 @@ async fn the_database_alone_holds_no_usable_secret() {
     let key = [
         0x30, 0x81, 0x87, 0x02, 0x01, 0x00, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce,
     ];
+    let random = SystemRandom::new();
+    let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random);
+    assert!(made.expect("is made").as_ref().starts_with(&key));
     assert!(!reveals(&dump, &key));
 }
 

@@ -260,12 +260,10 @@ async fn device_and_address_are_those_that_the_edge_reports() {
     let metadata = request.metadata_mut();
     metadata.insert("x-forwarded-for", "203.0.113.7".parse().expect("metadata"));
     metadata.insert("user-agent", "Firefox/140".parse().expect("metadata"));
-    let tokens = world
-        .auth()
-        .login(request)
-        .await
-        .expect("signs in")
-        .into_inner();
+    let answer = world.auth().login(request).await.expect("signs in");
+    let caching = answer.metadata().get("cache-control").expect("is told");
+    assert_eq!(caching.to_str().ok(), Some("no-store"));
+    let tokens = answer.into_inner();
     let list = bearing(&tokens.access_token, ListSessionsRequest::default());
     let sessions = world
         .sessions()
