@@ -20,7 +20,7 @@ use prost_reflect::{
 
 use annotations::{Annotations, FieldRules, Ignore, unsupported};
 use rules::{Rule, Take};
-use shape::Shape;
+use shape::{Shape, Zero};
 
 /// What went wrong, with the name of the field or message.
 pub type Result<T, E = String> = std::result::Result<T, E>;
@@ -63,23 +63,6 @@ struct Generator<'a> {
     patterns: BTreeMap<String, usize>,
 }
 
-/// The code that checks one value, and when it applies at all.
-struct Checks {
-    /// A condition, where the zero of the type is let through.
-    given: Option<String>,
-    code: String,
-}
-
-impl Checks {
-    /// The code with its condition around it.
-    fn nested(&self) -> String {
-        match &self.given {
-            Some(given) => format!("if {given} {{ {} }}\n", self.code),
-            None => self.code.clone(),
-        }
-    }
-}
-
 impl Generator<'_> {
     fn message(&mut self, message: &MessageDescriptor) -> Result<String> {
         self.annotations.refuse_message_rules(message)?;
@@ -116,25 +99,18 @@ impl Generator<'_> {
             Shape::Repeated => self.repeated(field, &rules, &place),
             Shape::Map => self.map(field, &rules, &place),
             Shape::Implicit => {
-                let (zero, _) = shape::zero(&field.kind(), &place, false);
+                let zero = shape::zero(&field.kind(), &place, false);
                 let checks = self.checks(field, &rules, &place, false)?;
-                Ok(required_or(&rules, &zero, checks.nested()))
+                Ok(unless_zero(&rules, &zero, checks))
             }
             Shape::Explicit => {
                 let checks = self.checks(field, &rules, "value", true)?;
-                let Checks { given, code } = &checks;
-                Ok(match (code.is_empty(), rules.required, given) {
-                    (true, false, _) => String::new(),
-                    (true, true, _) => format!("if {place}.is_none() {{ report.missing(&at); }}\n"),
-                    (false, false, Some(given)) => {
-                        format!("if let Some(value) = &{place} && {given} {{ {code} }}\n")
-                    }
-                    (false, false, None) => {
-                        format!("if let Some(value) = &{place} {{ {code} }}\n")
-                    }
-                    (false, true, _) => format!(
-                        "if let Some(value) = &{place} {{ {} }} else {{ report.missing(&at); }}\n",
-                        checks.nested()
+                Ok(match (checks.is_empty(), rules.required) {
+                    (true, false) => String::new(),
+                    (true, true) => format!("if {place}.is_none() {{ report.missing(&at); }}\n"),
+                    (false, false) => format!("if let Some(value) = &{place} {{ {checks} }}\n"),
+                    (false, true) => format!(
+                        "if let Some(value) = &{place} {{ {checks} }} else {{ report.missing(&at); }}\n"
                     ),
                 })
             }
@@ -148,7 +124,7 @@ impl Generator<'_> {
         rules: &FieldRules,
         place: &str,
         is_reference: bool,
-    ) -> Result<Checks> {
+    ) -> Result<String> {
         let kind = shape::unwrapped(field);
         let value = shape::value(&kind, place, is_reference);
         let mut code = String::new();
@@ -167,13 +143,10 @@ impl Generator<'_> {
             };
             code += &format!("report.{name}(&at, {taken}{arguments});\n");
         }
-        let mut given = None;
         if shape::is_ours(field, self.prefix) {
             code += &format!("{value}.check(&at, report);\n");
-        } else if rules.ignore == Ignore::IfZero && !code.is_empty() && !rules.required {
-            given = Some(shape::zero(&kind, place, is_reference).1);
         }
-        Ok(Checks { given, code })
+        Ok(code)
     }
 
     fn repeated(
@@ -254,7 +227,12 @@ impl Generator<'_> {
         if rules.ignore == Ignore::Always {
             return Ok(String::new());
         }
-        Ok(self.checks(element, rules, place, true)?.nested())
+        let checks = self.checks(element, rules, place, true)?;
+        if shape::is_message(element) {
+            return Ok(checks);
+        }
+        let zero = shape::zero(&element.kind(), place, true);
+        Ok(unless_zero(rules, &zero, checks))
     }
 
     fn oneof(&mut self, message: &MessageDescriptor, oneof: &OneofDescriptor) -> Result<String> {
@@ -268,7 +246,7 @@ impl Generator<'_> {
             }
             let checks = match rules.ignore {
                 Ignore::Always => String::new(),
-                _ => self.checks(&field, &rules, "value", true)?.nested(),
+                _ => self.checks(&field, &rules, "value", true)?,
             };
             if checks.is_empty() {
                 all = false;
@@ -296,7 +274,7 @@ impl Generator<'_> {
     }
 }
 
-/// The code for a list or map whose number of items `most` limits and whose absence may be refused.
+/// The code for a list or map whose number of items `most` limits.
 fn sized(rules: &FieldRules, place: &str, most: Option<u64>, code: String) -> String {
     let code = match most {
         Some(most) if code.is_empty() => {
@@ -305,17 +283,20 @@ fn sized(rules: &FieldRules, place: &str, most: Option<u64>, code: String) -> St
         Some(most) => format!("if report.max_items(&at, {place}.len(), {most}) {{ {code} }}\n"),
         None => code,
     };
-    let empty = format!("{place}.is_empty()");
-    if rules.ignore == Ignore::IfZero && !code.is_empty() && !rules.required {
-        return format!("if !{empty} {{ {code} }}\n");
-    }
-    required_or(rules, &empty, code)
+    let zero = Zero {
+        is: format!("{place}.is_empty()"),
+        is_not: format!("!{place}.is_empty()"),
+    };
+    unless_zero(rules, &zero, code)
 }
 
-fn required_or(rules: &FieldRules, absent: &str, code: String) -> String {
+/// The code for a value without presence, whose zero may be refused or let through.
+fn unless_zero(rules: &FieldRules, zero: &Zero, code: String) -> String {
+    let Zero { is, is_not } = zero;
     match (rules.required, code.is_empty()) {
+        (true, true) => format!("if {is} {{ report.missing(&at); }}\n"),
+        (true, false) => format!("if {is} {{ report.missing(&at); }} else {{ {code} }}\n"),
+        (false, false) if rules.ignore == Ignore::IfZero => format!("if {is_not} {{ {code} }}\n"),
         (false, _) => code,
-        (true, true) => format!("if {absent} {{ report.missing(&at); }}\n"),
-        (true, false) => format!("if {absent} {{ report.missing(&at); }} else {{ {code} }}\n"),
     }
 }

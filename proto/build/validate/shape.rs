@@ -80,10 +80,16 @@ pub fn bytes(kind: &Kind, place: &str) -> String {
     }
 }
 
-/// Expressions that tell whether a place holds its type's zero, and whether it holds something else.
-pub fn zero(kind: &Kind, place: &str, is_reference: bool) -> (String, String) {
+/// Expressions that tell whether a place holds the zero of its type, and whether something else.
+pub struct Zero {
+    pub is: String,
+    pub is_not: String,
+}
+
+/// The expressions for a place of that kind, which is no message.
+pub fn zero(kind: &Kind, place: &str, is_reference: bool) -> Zero {
     let value = value(kind, place, is_reference);
-    match kind {
+    let (is, is_not) = match kind {
         Kind::String | Kind::Bytes => (
             format!("{place}.is_empty()"),
             format!("!{place}.is_empty()"),
@@ -91,7 +97,13 @@ pub fn zero(kind: &Kind, place: &str, is_reference: bool) -> (String, String) {
         Kind::Bool => (format!("!{value}"), value),
         Kind::Double | Kind::Float => (format!("{value} == 0.0"), format!("{value} != 0.0")),
         _ => (format!("{value} == 0"), format!("{value} != 0")),
-    }
+    };
+    Zero { is, is_not }
+}
+
+/// Whether the field's values are messages, which have no zero.
+pub fn is_message(field: &FieldDescriptor) -> bool {
+    matches!(field.kind(), Kind::Message(_))
 }
 
 /// `unique` compares by hash, which these kinds have none of.

@@ -223,9 +223,10 @@ fn what_is_present_is_checked_unless_ignored() {
         broken(|p| p.optional = Some(0)),
         ["optional: is not above 0, where only greater values are accepted"]
     );
-    assert_eq!(broken(|p| p.optional_zero = Some(0)), [""; 0]);
+    // Where a field has presence, only its absence is let through.
+    assert_eq!(broken(|p| p.optional_zero = None), [""; 0]);
     assert_eq!(
-        broken(|p| p.optional_zero = Some(1)),
+        broken(|p| p.optional_zero = Some(0)),
         ["optional_zero: is not above 3, where only greater values are accepted"]
     );
     assert_eq!(
@@ -272,6 +273,20 @@ fn lists_have_rules() {
             "few[1]: is not below 10, where only smaller values are accepted",
             "unique[2]: repeats an item before it, where each may be given once",
             "inner[1].type: is 2 characters long where at most 1 is accepted",
+        ]
+    );
+}
+
+#[test]
+fn empty_items_and_lists_may_be_let_through() {
+    let mut broken = collections();
+    broken.item_or_empty = vec![String::new(), "a".to_owned()];
+    broken.none_or_two = vec![1];
+    assert_eq!(
+        said(&broken),
+        [
+            "item_or_empty[1]: is 1 character long where at least 2 are accepted",
+            "none_or_two: holds 1 item where at least 2 must be given",
         ]
     );
 }
