@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use crate::{
     client::Client,
-    world::{ADMIN, CHEAP},
+    world::{ADMIN, QUICK},
 };
 
 /// One running binary. Dropping it kills it.
@@ -159,7 +159,7 @@ impl Fleet {
             user_ops: free_port(),
             auth_ops: free_port(),
         };
-        let settings = vec![
+        let mut settings = vec![
             setting("GATEWAY__LISTEN", format!("127.0.0.1:{}", ports.gateway)),
             setting("USER__LISTEN", format!("127.0.0.1:{}", ports.user)),
             setting("USER__URL", format!("http://127.0.0.1:{}", ports.user)),
@@ -173,10 +173,9 @@ impl Fleet {
             ),
             setting("AUTH__BOOTSTRAP_ADMIN_EMAIL", ADMIN.0),
             setting("AUTH__BOOTSTRAP_ADMIN_PASSWORD", ADMIN.1),
-            setting(CHEAP[0].0, CHEAP[0].1),
-            setting(CHEAP[1].0, CHEAP[1].1),
             setting("CACHE__REDIS_URL", redis.url()),
         ];
+        settings.extend(QUICK.map(|(name, value)| setting(name, value)));
         run("portico-user", &["migrate"], &settings);
         run("portico-auth", &["migrate"], &settings);
         let folder = tempfile::tempdir().expect("a temporary folder");

@@ -73,7 +73,13 @@ pub async fn a_field_that_breaks_its_rule_is_named(world: &World) {
             .json(body)
             .send()
     };
-    let roles = patch("", json!({ "roles": ["admin"] })).await;
+    // An output-only member is ignored (AIP-203), so that what was read may be sent back; to name it as
+    // the thing to change is a mistake.
+    assert_eq!(
+        patch("", json!({ "roles": ["admin"] })).await.ok()["roles"],
+        json!(["user"])
+    );
+    let roles = patch("?updateMask=roles", json!({ "roles": ["admin"] })).await;
     roles.names(400, "INVALID_ARGUMENT", "updateMask");
     let cleared = patch("?updateMask=email", json!({})).await;
     cleared.names(400, "INVALID_ARGUMENT", "email");

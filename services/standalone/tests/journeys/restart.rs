@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use crate::{
     client::Client,
     process::{Process, free_port},
-    world::{CHEAP, PASSWORD},
+    world::{PASSWORD, QUICK},
 };
 
 /// The standalone as a process on a data folder.
@@ -23,7 +23,7 @@ impl Standalone {
             ("GATEWAY__LISTEN".to_owned(), format!("127.0.0.1:{port}")),
             ("OPS__LISTEN".to_owned(), format!("127.0.0.1:{ops}")),
         ];
-        settings.extend(CHEAP.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        settings.extend(QUICK.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let folder = data.display().to_string();
         let log = data.with_extension(format!("{port}.log"));
         let mut process = Process::start("portico", &["--data-dir", &folder], &settings, &log);

@@ -20,10 +20,11 @@ use crate::{
 pub const PASSWORD: &str = "a perfectly fine passphrase";
 pub const ADMIN: (&str, &str) = ("root@example.org", "the first administrator's own");
 
-/// Cheap hashing: the journeys are about behaviour, and the cost has a test of its own.
-pub const CHEAP: [(&str, &str); 2] = [
+/// Cheap hashing and a short grace: the journeys are about behaviour, not about figures.
+pub const QUICK: [(&str, &str); 3] = [
     ("AUTH__ARGON2_MEMORY_KIB", "64"),
     ("AUTH__ARGON2_ITERATIONS", "1"),
+    ("AUTH__REFRESH_GRACE_SECONDS", "1"),
 ];
 
 /// A running system.
@@ -76,7 +77,7 @@ impl World {
                 ADMIN.1.to_owned(),
             ),
         ];
-        pairs.extend(CHEAP.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        pairs.extend(QUICK.map(|(name, value)| (name.to_owned(), value.to_owned())));
         pairs.extend(
             settings
                 .iter()
@@ -120,6 +121,15 @@ impl World {
             Home::Processes(fleet) => fleet,
             _ => panic!("this world has no processes"),
         }
+    }
+
+    /// How long a used refresh token is forgiven: what [`QUICK`] says, and the default elsewhere.
+    pub fn grace(&self) -> Duration {
+        Duration::from_secs(if matches!(self.home, Home::Elsewhere) {
+            10
+        } else {
+            1
+        })
     }
 
     /// A word that nothing else in this world bears.
