@@ -60,7 +60,7 @@ impl Backend {
         let mut endpoint = Endpoint::from_shared(url.to_owned())?
             .connect_timeout(CONNECT)
             .tcp_nodelay(true)
-            .tcp_keepalive(Some(Duration::from_secs(60)))
+            .tcp_keepalive(Some(Duration::from_mins(1)))
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(KEEP_ALIVE_ANSWER)
             .keep_alive_while_idle(true);

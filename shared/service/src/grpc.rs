@@ -23,12 +23,16 @@ use crate::{Backend, Readiness};
 /// # Panics
 ///
 /// When the descriptor set is malformed, which for an embedded one is a fault of the build.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it follows the process' readiness from here on, so callers hand over a clone"
+)]
 pub fn assemble(routes: Routes, descriptor_set: &[u8], readiness: Readiness) -> Backend {
     let pool =
         DescriptorPool::decode(descriptor_set).expect("the embedded descriptor set is valid");
     let routes = reflection::add(routes, descriptor_set)
         .expect("the embedded descriptor set is valid")
-        .add_service(health(&pool, readiness))
+        .add_service(health(&pool, &readiness))
         .prepare();
     Backend::new(ServerLayer::new(methods(&pool)).layer(deadline::Deadline::new(routes)))
 }
@@ -36,7 +40,7 @@ pub fn assemble(routes: Routes, descriptor_set: &[u8], readiness: Readiness) -> 
 /// The health service, for the whole process (`""`) and each of its services by name.
 fn health(
     pool: &DescriptorPool,
-    readiness: Readiness,
+    readiness: &Readiness,
 ) -> HealthServer<tonic_health::server::HealthService> {
     let reporter = HealthReporter::new();
     let server = HealthServer::new(tonic_health::server::HealthService::from_health_reporter(

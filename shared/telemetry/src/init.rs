@@ -5,11 +5,12 @@ use std::{sync::Mutex, time::Duration};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{SpanExporter, WithTonicConfig, tonic_types::transport::ClientTlsConfig};
 use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
-use tracing::{Metadata, level_filters::LevelFilter};
+use tracing::{Metadata, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
     EnvFilter, Layer,
-    filter::{FilterExt, filter_fn},
+    filter::{FilterExt, FilterFn},
     layer::SubscriberExt,
+    registry::LookupSpan,
     util::SubscriberInitExt,
 };
 
@@ -79,26 +80,22 @@ pub fn init(service: &'static str, format: LogFormat) -> Result<Telemetry, Error
         _ => None,
     };
 
-    let (json, text) = if format.is_json() {
-        (Some(Json::new(service, std::io::stderr)), None)
-    } else {
-        let text = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-        (None, Some(text))
+    // A subscriber that a test installed before stays; there is nothing to repair. Layers do not stand in
+    // an `Option`, which would keep the dispatcher from them.
+    let _ = match &traces {
+        None => tracing_subscriber::registry()
+            .with(lines(service, format, filter))
+            .try_init(),
+        Some(provider) => {
+            let spans = tracing_opentelemetry::layer()
+                .with_tracer(provider.tracer("portico"))
+                .with_filter(LevelFilter::INFO.and(discreet()));
+            tracing_subscriber::registry()
+                .with(spans)
+                .with(lines(service, format, filter))
+                .try_init()
+        }
     };
-    let spans = traces.as_ref().map(|provider| {
-        tracing_opentelemetry::layer()
-            .with_tracer(provider.tracer("portico"))
-            .with_filter(LevelFilter::INFO.and(filter_fn(is_discreet)))
-    });
-    let lines = json
-        .map(Layer::boxed)
-        .or_else(|| text.map(Layer::boxed))
-        .map(|layer| layer.with_filter(filter.and(filter_fn(is_discreet))));
-    // A subscriber that a test installed before stays; there is nothing to repair.
-    let _ = tracing_subscriber::registry()
-        .with(spans)
-        .with(lines)
-        .try_init();
     if traces.is_some() {
         propagation::set_recording();
     }
@@ -109,6 +106,26 @@ pub fn init(service: &'static str, format: LogFormat) -> Result<Telemetry, Error
     };
     *installed = Some(telemetry.clone());
     Ok(telemetry)
+}
+
+/// The layer that writes log lines.
+fn lines<S>(
+    service: &'static str,
+    format: LogFormat,
+    filter: EnvFilter,
+) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+{
+    let filter = filter.and(discreet());
+    if format.is_json() {
+        Json::new(service, std::io::stderr)
+            .with_filter(filter)
+            .boxed()
+    } else {
+        let text = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+        text.with_filter(filter).boxed()
+    }
 }
 
 impl Telemetry {
@@ -149,6 +166,11 @@ fn exporting(service: &'static str, endpoint: &str) -> Result<SdkTracerProvider,
         .with_resource(resource.build())
         .with_batch_exporter(exporter)
         .build())
+}
+
+/// The filter by [`is_discreet`]. Its hint lets disabled levels be skipped by one comparison.
+fn discreet() -> FilterFn<fn(&Metadata<'_>) -> bool> {
+    FilterFn::new(is_discreet as fn(&Metadata<'_>) -> bool).with_max_level_hint(LevelFilter::TRACE)
 }
 
 fn is_discreet(metadata: &Metadata<'_>) -> bool {

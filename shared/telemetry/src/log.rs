@@ -159,7 +159,7 @@ impl<W> Json<W> {
         let recorded = context.as_ref().map(|context| context.span());
         let recorded = recorded
             .as_ref()
-            .map(|span| span.span_context())
+            .map(opentelemetry::trace::SpanRef::span_context)
             .filter(|context| context.is_valid());
         if let Some(context) = recorded {
             line.text("trace_id", &context.trace_id().to_string());

@@ -17,7 +17,7 @@ pub fn is_sane(id: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
-/// The id that the client sent when it is sane, otherwise a new UUIDv7.
+/// The id that the client sent when it is sane, otherwise a new UUID (version 7).
 pub fn accept_or_new(sent: Option<&str>) -> String {
     match sent {
         Some(id) if is_sane(id) => id.to_owned(),

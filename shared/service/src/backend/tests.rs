@@ -31,7 +31,7 @@ fn backend(address: SocketAddr) -> Backend {
 async fn closing(after: Duration) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::task::spawn(async move {
+    Handle::current().spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut bytes = [0; 1024];
@@ -108,7 +108,7 @@ async fn a_call_runs_on_the_given_runtime() {
 #[tokio::test]
 async fn a_dropped_call_is_cancelled_over_there() {
     let dropped = Arc::new(AtomicBool::new(false));
-    let backend = service(Arc::clone(&dropped), Duration::from_secs(60)).on(Handle::current());
+    let backend = service(Arc::clone(&dropped), Duration::from_mins(1)).on(Handle::current());
     let call = backend.oneshot(Request::new(Body::empty()));
     assert!(timeout(Duration::from_millis(50), call).await.is_err());
     timeout(SOON, async {

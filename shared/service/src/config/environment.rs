@@ -54,15 +54,16 @@ pub(super) fn read(
             }
             Ours::Not => continue,
         };
-        let text = match from_file {
-            false => text,
-            true => match fs::read_to_string(&text) {
+        let text = if from_file {
+            match fs::read_to_string(&text) {
                 Ok(content) => content.trim_end_matches(['\n', '\r']).to_owned(),
                 Err(error) => {
                     faults.push(format!("variable {name}: cannot read {text}: {error}"));
                     continue;
                 }
-            },
+            }
+        } else {
+            text
         };
         let plain = name
             .strip_suffix("_FILE")

@@ -60,12 +60,7 @@ async fn number<C: ConnectionTrait>(db: &C) -> i64 {
 #[tokio::test]
 async fn migrations_run_once_however_many_ask() {
     for database in databases() {
-        let pools = join_all([
-            open(&database.url),
-            open(&database.url),
-            open(&database.url),
-        ])
-        .await;
+        let pools = join_all((0..3).map(|_| open(&database.url))).await;
         assert!(
             pending::<Migrator>(&pools[0]).await.unwrap(),
             "{}",

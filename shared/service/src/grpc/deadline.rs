@@ -148,8 +148,8 @@ mod tests {
 
     #[test]
     fn timeouts_are_read_as_the_protocol_writes_them() {
-        assert_eq!(of("3H"), Some(Duration::from_secs(10_800)));
-        assert_eq!(of("2M"), Some(Duration::from_secs(120)));
+        assert_eq!(of("3H"), Some(Duration::from_hours(3)));
+        assert_eq!(of("2M"), Some(Duration::from_mins(2)));
         assert_eq!(of("10S"), Some(Duration::from_secs(10)));
         assert_eq!(of("250m"), Some(Duration::from_millis(250)));
         assert_eq!(of("7u"), Some(Duration::from_micros(7)));

@@ -2,7 +2,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use axum::routing::post;
 use prost_reflect::{DescriptorPool, Value};
-use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
+use tokio::{net::TcpListener, runtime::Handle, task::JoinHandle, time::timeout};
 use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Status, body::Body};
@@ -50,7 +50,7 @@ async fn served(backend: Backend) -> (SocketAddr, CancellationToken, JoinHandle<
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let server = serve(listener, backend, stop.clone());
-    let server = tokio::task::spawn(async { server.await.unwrap() });
+    let server = Handle::current().spawn(async { server.await.unwrap() });
     (address, stop, server)
 }
 
@@ -302,7 +302,7 @@ async fn a_stop_lets_calls_finish_and_takes_no_new_ones() {
     let (backend, _) = assembled();
     let (address, stop, server) = served(backend).await;
     let client = Backend::connect(&format!("http://{address}")).unwrap();
-    let under_way = tokio::task::spawn(client.clone().oneshot(call(SLOW, "500m")));
+    let under_way = Handle::current().spawn(client.clone().oneshot(call(SLOW, "500m")));
     tokio::time::sleep(Duration::from_millis(100)).await;
     stop.cancel();
 

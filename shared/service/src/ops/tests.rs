@@ -26,7 +26,7 @@ async fn probes_and_metrics_are_answered() {
     let check = readiness.check("database");
     let stop = CancellationToken::new();
     let server = serve(listener, telemetry.metrics(), readiness, stop.clone());
-    let server = tokio::task::spawn(server);
+    let server = tokio::runtime::Handle::current().spawn(server);
 
     assert!(get(address, "/health").await.starts_with("HTTP/1.1 200"));
     let answer = get(address, "/ready").await;
