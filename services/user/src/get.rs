@@ -16,8 +16,10 @@ impl Users {
     /// none. One statement.
     pub async fn get_all(&self, ids: &[UserId]) -> Result<(Vec<Account>, Vec<UserId>)> {
         let found = self.storage.find_all(ids.iter().copied()).await?;
-        let found: HashMap<UserId, Account> =
-            found.into_iter().map(|account| (account.id, account)).collect();
+        let found: HashMap<UserId, Account> = found
+            .into_iter()
+            .map(|account| (account.id, account))
+            .collect();
         let (mut accounts, mut missing) = (Vec::with_capacity(ids.len()), Vec::new());
         for id in ids {
             match found.get(id) {

@@ -1,7 +1,7 @@
 //! The user service: who exists, what is known of them, whether they may act and in which roles.
 //!
 //! It keeps accounts in a database of its own, and with each change an event that other services follow.
-//! The imports go one way: [`domain`] ← `wire` ← [`storage`] ← use cases (a file each) ← `grpc` ←
+//! The imports go one way: `domain` ← `wire` ← `storage` ← use cases (a file each) ← `grpc` ←
 //! `server`.
 
 mod create;

@@ -23,7 +23,8 @@ impl Users {
     async fn try_set_status(&self, id: UserId, to: Status, etag: Option<&Etag>) -> Result<Account> {
         let tx = self.storage.begin().await?;
         let mut account = load(&tx, id, etag).await?;
-        let (now, loaded, administered) = (self.clock.now(), account.revision, account.administers());
+        let (now, loaded, administered) =
+            (self.clock.now(), account.revision, account.administers());
         if !account.set_status(to, now) {
             return Ok(account);
         }

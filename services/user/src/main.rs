@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use portico_cache::Denylist;
 use portico_caller::{Keys, Verifier};
 use portico_service::{
-    Backend, Config, Shape, database,
+    Backend, Config, Secret, Shape, database,
     process::{self, Process, Program},
 };
 use portico_user::Migrator;
@@ -17,7 +17,7 @@ impl Program for User {
 
     async fn serve(process: &Process) -> anyhow::Result<()> {
         let Process { config, frame, .. } = process;
-        let redis_url = config.cache.redis_url.as_ref().map(|url| url.expose());
+        let redis_url = config.cache.redis_url.as_ref().map(Secret::expose);
         let cache = portico_cache::connect(redis_url).await?;
         let denylist = Denylist::start(cache, &frame.tasks, frame.stop.clone());
         let keys = Keys::from_backend(Backend::connect(&config.auth.url)?);

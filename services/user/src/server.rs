@@ -59,5 +59,9 @@ pub async fn start(
     let routes = Routes::new(guard.named_layer(api))
         .add_service(guard.named_layer(provisioning))
         .add_service(guard.named_layer(events));
-    Ok(grpc::assemble(routes, DESCRIPTOR_SET, frame.readiness.clone()))
+    Ok(grpc::assemble(
+        routes,
+        DESCRIPTOR_SET,
+        frame.readiness.clone(),
+    ))
 }

@@ -5,12 +5,7 @@ use metrics::{counter, gauge};
 use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    domain::Published,
-    error::Result,
-    storage::Feed,
-    users::Users,
-};
+use crate::{domain::Published, error::Result, storage::Feed, users::Users};
 
 /// How many events are sent together at most.
 const BATCH: u32 = 256;

@@ -5,12 +5,12 @@ use uuid::{NoContext, Timestamp, Uuid};
 
 use super::Invalid;
 
-/// The id of an account. The service gives UUIDv7, which sort by the time of creation.
+/// The id of an account. The service gives UUIDs of version 7, which sort by the time of creation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserId(Uuid);
 
 impl UserId {
-    /// A new UUIDv7 for something that is created now.
+    /// A new UUID of version 7 for something that is created now.
     pub fn new(now: DateTime<Utc>) -> Self {
         let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
         let time = Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos());

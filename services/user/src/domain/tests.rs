@@ -40,7 +40,13 @@ fn profiles_refuse_what_is_none() {
     for bad in ["d", "de_AT", "de-", "-de", "1a", "de-123456789"] {
         assert!(Locale::parse(bad).is_err(), "{bad}");
     }
-    for good in ["", "UTC", "Europe/Vienna", "Etc/GMT+5", "America/Argentina/Ushuaia"] {
+    for good in [
+        "",
+        "UTC",
+        "Europe/Vienna",
+        "Etc/GMT+5",
+        "America/Argentina/Ushuaia",
+    ] {
         assert!(TimeZone::parse(good).is_ok(), "{good}");
     }
     for bad in ["/", "Europe/", "Europe Vienna", "../etc"] {
@@ -61,7 +67,12 @@ fn role_names_are_short_and_plain() {
 #[test]
 fn ids_come_hyphenated_alone() {
     assert!(UserId::parse("0192F3A0-0000-7000-8000-000000000000").is_ok());
-    for bad in ["", "me", "0192f3a0000070008000000000000000", "{0192f3a0-0000-7000-8000-00000000000}"] {
+    for bad in [
+        "",
+        "me",
+        "0192f3a0000070008000000000000000",
+        "{0192f3a0-0000-7000-8000-00000000000}",
+    ] {
         assert!(UserId::parse(bad).is_err(), "{bad}");
     }
 }
@@ -84,7 +95,15 @@ fn page_tokens_come_back_as_they_went() {
     let longer = format!("{token}AA");
     let other_version = format!("g{}", &token[1..]);
     let other_query = format!("{}A{}", &token[..3], &token[4..]);
-    for bad in ["x", "!", "AQ", shorter, &longer, &other_version, &other_query] {
+    for bad in [
+        "x",
+        "!",
+        "AQ",
+        shorter,
+        &longer,
+        &other_version,
+        &other_query,
+    ] {
         assert!(Cursor::parse(bad).is_err(), "{bad}");
     }
 }

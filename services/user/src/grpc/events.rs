@@ -40,14 +40,14 @@ impl UserEvents for Events {
         request.validate()?;
         let batches = self.users.watch(request.after, self.stop.clone());
         let answers = batches.map(|batch| {
-            let events = batch?.into_iter().map(event).collect::<Result<_, Status>>()?;
+            let events = batch?.iter().map(event).collect::<Result<_, Status>>()?;
             Ok(pb::WatchResponse { events })
         });
         Ok(Response::new(answers.boxed()))
     }
 }
 
-fn event(published: Published) -> Result<pb::UserEvent, Status> {
+fn event(published: &Published) -> Result<pb::UserEvent, Status> {
     let sequence = published.sequence;
     let event = pb::UserEvent::decode(published.payload.as_slice()).map_err(|error| {
         tracing::error!(sequence, %error, "an event cannot be read back");

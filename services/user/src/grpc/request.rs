@@ -5,8 +5,8 @@ use prost_types::FieldMask;
 
 use crate::{
     domain::{
-        Change, DisplayName, Email, Invalid, Locale, NewAccount, Profile, RoleName, Roles, TimeZone,
-        UserId,
+        Change, DisplayName, Email, Invalid, Locale, NewAccount, Profile, RoleName, Roles,
+        TimeZone, UserId,
     },
     error::{Error, Result},
 };

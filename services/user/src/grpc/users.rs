@@ -84,8 +84,8 @@ impl UserService for UserApi {
         let (admission, request) = Admission::split(request)?;
         admission.caller()?;
         request.validate()?;
-        let size = PageSize::parse(request.page_size)
-            .map_err(|error| Error::field("page_size", error))?;
+        let size =
+            PageSize::parse(request.page_size).map_err(|error| Error::field("page_size", error))?;
         let behind = Cursor::parse(&request.page_token)
             .map_err(|error| Error::field("page_token", error))?;
         let (accounts, next) = self.users.list(behind, size).await?;
@@ -106,7 +106,10 @@ impl UserService for UserApi {
         let user = request.user.unwrap_or_default();
         let id = request::id("user.id", &id)?;
         let change = request::change(&user, request.update_mask.as_ref())?;
-        let account = self.users.update(id, change, Etag::expected(user.etag)).await?;
+        let account = self
+            .users
+            .update(id, change, Etag::expected(user.etag))
+            .await?;
         Ok(Response::new(wire::user(&account)))
     }
 
@@ -142,7 +145,10 @@ impl UserService for UserApi {
         admission.caller()?;
         request.validate()?;
         let id = request::id("id", &request.id)?;
-        let account = self.users.reactivate(id, Etag::expected(request.etag)).await?;
+        let account = self
+            .users
+            .reactivate(id, Etag::expected(request.etag))
+            .await?;
         Ok(Response::new(wire::user(&account)))
     }
 }

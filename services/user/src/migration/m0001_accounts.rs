@@ -32,7 +32,9 @@ impl MigrationTrait for Migration {
     /// Takes everything away, for who tries a step out while writing it.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in ["idempotency", "outbox", "roles", "users"] {
-            manager.drop_table(Table::drop().table(table).to_owned()).await?;
+            manager
+                .drop_table(Table::drop().table(table).to_owned())
+                .await?;
         }
         Ok(())
     }
@@ -93,8 +95,16 @@ fn users() -> TableCreateStatement {
         .col(ColumnDef::new("roles").text().not_null())
         .col(ColumnDef::new("administrator").boolean().not_null())
         .col(ColumnDef::new("revision").big_integer().not_null())
-        .col(ColumnDef::new("create_time").timestamp_with_time_zone().not_null())
-        .col(ColumnDef::new("update_time").timestamp_with_time_zone().not_null())
+        .col(
+            ColumnDef::new("create_time")
+                .timestamp_with_time_zone()
+                .not_null(),
+        )
+        .col(
+            ColumnDef::new("update_time")
+                .timestamp_with_time_zone()
+                .not_null(),
+        )
         .col(ColumnDef::new("delete_time").timestamp_with_time_zone())
         .take()
 }
@@ -111,7 +121,11 @@ fn roles() -> TableCreateStatement {
 /// sequence must keep its cache of 1, or numbers would not be drawn in order.
 fn outbox() -> TableCreateStatement {
     let mut sequence = ColumnDef::new("sequence");
-    sequence.big_integer().not_null().auto_increment().primary_key();
+    sequence
+        .big_integer()
+        .not_null()
+        .auto_increment()
+        .primary_key();
     Table::create()
         .table("outbox")
         .col(sequence)
@@ -129,7 +143,11 @@ fn idempotency() -> TableCreateStatement {
         .col(ColumnDef::new("key").text().not_null())
         .col(ColumnDef::new("fingerprint").blob().not_null())
         .col(ColumnDef::new("user_id").uuid().not_null())
-        .col(ColumnDef::new("create_time").timestamp_with_time_zone().not_null())
+        .col(
+            ColumnDef::new("create_time")
+                .timestamp_with_time_zone()
+                .not_null(),
+        )
         .primary_key(Index::create().col("caller").col("key"))
         .take()
 }
@@ -145,7 +163,9 @@ async fn seed(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let mut roles = Query::insert();
     roles.into_table("roles").columns(["name", "scopes"]);
     let mut events = Query::insert();
-    events.into_table("outbox").columns(["time", "kind", "payload"]);
+    events
+        .into_table("outbox")
+        .columns(["time", "kind", "payload"]);
     for (name, scopes) in ROLES {
         roles.values_panic([name.into(), scopes.join(" ").into()]);
         let role = Role {

@@ -46,10 +46,7 @@ impl Storage {
             .order_by_asc(Column::Id)
             .limit(limit as u64);
         if let Some(Cursor { create_time, id }) = behind {
-            let key = Expr::tuple([
-                Column::CreateTime.into_expr(),
-                Column::Id.into_expr(),
-            ]);
+            let key = Expr::tuple([Column::CreateTime.into_expr(), Column::Id.into_expr()]);
             let place = Expr::tuple([Expr::val(create_time), Expr::val(Uuid::from(id))]);
             page = page.filter(key.gt(place));
         }
@@ -61,7 +58,10 @@ impl Storage {
 impl Transaction {
     /// The account with that id, deleted or not. Nobody else changes it until this transaction ends.
     pub async fn load(&self, id: UserId) -> Result<Option<Account>> {
-        let row = Entity::find_by_id(id).lock_exclusive().one(&self.tx).await?;
+        let row = Entity::find_by_id(id)
+            .lock_exclusive()
+            .one(&self.tx)
+            .await?;
         row.map(Account::try_from).transpose()
     }
 

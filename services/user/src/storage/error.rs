@@ -48,7 +48,10 @@ impl From<DbErr> for Error {
 /// SQLSTATE of a serialization failure and of a deadlock; SQLite's `BUSY` and `LOCKED` with what extends
 /// them (the low byte is the kind).
 fn is_contention(code: &str) -> bool {
-    let sqlite = code.len() < 5 && code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6));
+    let sqlite = code.len() < 5
+        && code
+            .parse::<u32>()
+            .is_ok_and(|code| matches!(code & 0xff, 5 | 6));
     sqlite || matches!(code, "40001" | "40P01")
 }
 

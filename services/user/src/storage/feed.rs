@@ -31,7 +31,7 @@
 //! # PostgreSQL-compatible engines
 //!
 //! This is the one place that relies on transaction ids given in order and on snapshots of the whole
-//! database. Aurora and a Citus table on one node have both. On YugabyteDB and CockroachDB, which have
+//! database. Aurora and a Citus table on one node have both. On `YugabyteDB` and `CockroachDB`, which have
 //! neither, replace the body of [`Feed::next`] by their own change feed.
 
 use sea_orm::{
@@ -110,7 +110,10 @@ impl Feed {
             return Ok(());
         };
         // One that covers the gap stays: a new one at each read would recede for ever.
-        if self.horizon.is_none_or(|horizon| horizon.below < behind_gap) {
+        if self
+            .horizon
+            .is_none_or(|horizon| horizon.below < behind_gap)
+        {
             self.horizon = Some(Horizon {
                 below: last,
                 transaction: self.draw_transaction().await?,

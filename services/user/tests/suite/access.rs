@@ -13,7 +13,10 @@ async fn call_all(house: &House, id: &str, dress: impl Fn(&mut Request<()>)) -> 
             let (metadata, extensions, ()) = clothes.into_parts();
             let request = Request::from_parts(metadata, extensions, $message);
             let result = answer(house.$client().$method(request).await).map(|_| ());
-            Call { method: stringify!($method), result }
+            Call {
+                method: stringify!($method),
+                result,
+            }
         }};
     }
     let id = id.to_owned();
@@ -25,21 +28,63 @@ async fn call_all(house: &House, id: &str, dress: impl Fn(&mut Request<()>)) -> 
         ..pb::User::default()
     };
     vec![
-        call!(users, create_user, pb::CreateUserRequest {
-            user: Some(user.clone()),
-            ..pb::CreateUserRequest::default()
-        }),
+        call!(
+            users,
+            create_user,
+            pb::CreateUserRequest {
+                user: Some(user.clone()),
+                ..pb::CreateUserRequest::default()
+            }
+        ),
         call!(users, get_user, pb::GetUserRequest { id: id.clone() }),
-        call!(users, batch_get_users, pb::BatchGetUsersRequest { ids: vec![id.clone()] }),
+        call!(
+            users,
+            batch_get_users,
+            pb::BatchGetUsersRequest {
+                ids: vec![id.clone()]
+            }
+        ),
         call!(users, list_users, pb::ListUsersRequest::default()),
-        call!(users, update_user, pb::UpdateUserRequest {
-            user: Some(user.clone()),
-            update_mask: None,
-        }),
-        call!(users, delete_user, pb::DeleteUserRequest { id: id.clone(), etag: etag.clone() }),
-        call!(users, suspend_user, pb::SuspendUserRequest { id: id.clone(), etag: etag.clone() }),
-        call!(users, reactivate_user, pb::ReactivateUserRequest { id: id.clone(), etag }),
-        call!(provisioning, provision_user, pb::ProvisionUserRequest { id, user: Some(user) }),
+        call!(
+            users,
+            update_user,
+            pb::UpdateUserRequest {
+                user: Some(user.clone()),
+                update_mask: None,
+            }
+        ),
+        call!(
+            users,
+            delete_user,
+            pb::DeleteUserRequest {
+                id: id.clone(),
+                etag: etag.clone()
+            }
+        ),
+        call!(
+            users,
+            suspend_user,
+            pb::SuspendUserRequest {
+                id: id.clone(),
+                etag: etag.clone()
+            }
+        ),
+        call!(
+            users,
+            reactivate_user,
+            pb::ReactivateUserRequest {
+                id: id.clone(),
+                etag
+            }
+        ),
+        call!(
+            provisioning,
+            provision_user,
+            pb::ProvisionUserRequest {
+                id,
+                user: Some(user)
+            }
+        ),
         call!(events, watch, pb::WatchRequest { after: 0 }),
     ]
 }
@@ -53,9 +98,16 @@ struct Call {
 fn let_in(calls: &[Call]) -> Vec<&'static str> {
     let kept_out = |call: &&Call| {
         let reason = call.result.as_ref().err().and_then(Reason::of);
-        !matches!(reason, Some(Reason::InsufficientScope | Reason::InternalOnly))
+        !matches!(
+            reason,
+            Some(Reason::InsufficientScope | Reason::InternalOnly)
+        )
     };
-    calls.iter().filter(kept_out).map(|call| call.method).collect()
+    calls
+        .iter()
+        .filter(kept_out)
+        .map(|call| call.method)
+        .collect()
 }
 
 fn bearer(token: String) -> impl Fn(&mut Request<()>) {
@@ -102,8 +154,10 @@ async fn a_bad_token_is_as_good_as_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_is_let_in_to_herself_alone() {
     on_each(async |house| {
-        let (ada, bob) =
-            (house.create("ada@example.org").await, house.create("bob@example.org").await);
+        let (ada, bob) = (
+            house.create("ada@example.org").await,
+            house.create("bob@example.org").await,
+        );
         let token = house.sign(&house.claims(&ada.id, ""));
         for own in [ada.id.as_str(), &ada.id.to_uppercase()] {
             let calls = call_all(house, own, bearer(token.clone())).await;
@@ -127,10 +181,19 @@ async fn each_scope_opens_its_own_methods() {
             let token = house.sign(&house.claims(&new_id(), scope));
             let_in(&call_all(house, &user.id, bearer(token)).await)
         };
-        assert_eq!(open("users:read").await, ["get_user", "batch_get_users", "list_users"]);
+        assert_eq!(
+            open("users:read").await,
+            ["get_user", "batch_get_users", "list_users"]
+        );
         assert_eq!(
             open("users:write").await,
-            ["create_user", "update_user", "delete_user", "suspend_user", "reactivate_user"]
+            [
+                "create_user",
+                "update_user",
+                "delete_user",
+                "suspend_user",
+                "reactivate_user"
+            ]
         );
         assert!(open("roles:read sessions:write users").await.is_empty());
         // The mark of a service counts on a service's token alone.

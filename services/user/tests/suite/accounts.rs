@@ -45,9 +45,17 @@ async fn a_created_account_can_be_read_back() {
             ..wanted
         };
         assert_eq!(created, expected);
-        assert_eq!(uuid::Uuid::parse_str(&created.id).unwrap().get_version_num(), 7);
+        assert_eq!(
+            uuid::Uuid::parse_str(&created.id)
+                .unwrap()
+                .get_version_num(),
+            7
+        );
         assert_eq!(house.get(&created.id).await.unwrap(), expected);
-        assert_eq!(house.get(&created.id.to_uppercase()).await.unwrap(), expected);
+        assert_eq!(
+            house.get(&created.id.to_uppercase()).await.unwrap(),
+            expected
+        );
         let me = pb::GetUserRequest { id: "me".into() };
         let own = house.users().get_user(house.person(&created.id, me)).await;
         assert_eq!(answer(own).unwrap(), expected);
@@ -83,9 +91,15 @@ async fn what_only_the_service_may_say_is_left_aside() {
 async fn a_taken_address_is_refused_whatever_its_case() {
     on_each(async |house| {
         let first = house.create("ada@example.org").await;
-        refused(house.try_create("ADA@example.ORG").await, Reason::EmailTaken);
+        refused(
+            house.try_create("ADA@example.ORG").await,
+            Reason::EmailTaken,
+        );
         house.delete(&first.id, "").await.unwrap();
-        refused(house.try_create("ada@example.org").await, Reason::EmailTaken);
+        refused(
+            house.try_create("ada@example.org").await,
+            Reason::EmailTaken,
+        );
     })
     .await;
 }
@@ -113,19 +127,75 @@ async fn bad_accounts_are_refused_by_field() {
         refused_field(answer(none), "user");
 
         let long = format!("{}@example.org", "a".repeat(250));
-        for email in ["", "ada", "ada@", "@example.org", "a da@example.org", "ada@exa_mple.org", &long] {
+        for email in [
+            "",
+            "ada",
+            "ada@",
+            "@example.org",
+            "a da@example.org",
+            "ada@exa_mple.org",
+            &long,
+        ] {
             refused_field(house.try_create(email).await, "user.email");
         }
         let good = || account("ada@example.org");
         let bad = [
-            ("user.display_name", pb::User { display_name: "a".repeat(201), ..good() }),
-            ("user.display_name", pb::User { display_name: "a\nb".into(), ..good() }),
-            ("user.display_name", pb::User { display_name: "a\u{7f}".into(), ..good() }),
-            ("user.locale", pb::User { locale: "de_AT".into(), ..good() }),
-            ("user.locale", pb::User { locale: "x".repeat(36), ..good() }),
-            ("user.time_zone", pb::User { time_zone: "Europe Vienna".into(), ..good() }),
-            ("user.time_zone", pb::User { time_zone: "a/".repeat(40) + "a", ..good() }),
-            ("user.etag", pb::User { etag: "1".repeat(65), ..good() }),
+            (
+                "user.display_name",
+                pb::User {
+                    display_name: "a".repeat(201),
+                    ..good()
+                },
+            ),
+            (
+                "user.display_name",
+                pb::User {
+                    display_name: "a\nb".into(),
+                    ..good()
+                },
+            ),
+            (
+                "user.display_name",
+                pb::User {
+                    display_name: "a\u{7f}".into(),
+                    ..good()
+                },
+            ),
+            (
+                "user.locale",
+                pb::User {
+                    locale: "de_AT".into(),
+                    ..good()
+                },
+            ),
+            (
+                "user.locale",
+                pb::User {
+                    locale: "x".repeat(36),
+                    ..good()
+                },
+            ),
+            (
+                "user.time_zone",
+                pb::User {
+                    time_zone: "Europe Vienna".into(),
+                    ..good()
+                },
+            ),
+            (
+                "user.time_zone",
+                pb::User {
+                    time_zone: "a/".repeat(40) + "a",
+                    ..good()
+                },
+            ),
+            (
+                "user.etag",
+                pb::User {
+                    etag: "1".repeat(65),
+                    ..good()
+                },
+            ),
         ];
         for (field, user) in bad {
             let result = create(house, user.clone(), "").await;
@@ -133,7 +203,10 @@ async fn bad_accounts_are_refused_by_field() {
             let status = result.unwrap_err();
             let details = tonic_types::StatusExt::get_details_bad_request(&status).unwrap();
             assert!(!details.field_violations.is_empty());
-            assert!(details.field_violations.iter().all(|v| v.field == field), "{status:?}");
+            assert!(
+                details.field_violations.iter().all(|v| v.field == field),
+                "{status:?}"
+            );
         }
         refused_field(create(house, good(), "two words").await, "request_id");
         refused_field(create(house, good(), &"k".repeat(129)).await, "request_id");
@@ -152,8 +225,11 @@ async fn several_faults_are_told_together() {
         };
         let status = create(house, user, "").await.unwrap_err();
         let details = tonic_types::StatusExt::get_details_bad_request(&status).unwrap();
-        let mut fields: Vec<_> =
-            details.field_violations.into_iter().map(|v| v.field).collect();
+        let mut fields: Vec<_> = details
+            .field_violations
+            .into_iter()
+            .map(|v| v.field)
+            .collect();
         fields.sort();
         assert_eq!(fields, ["user.display_name", "user.email", "user.locale"]);
     })
@@ -182,7 +258,10 @@ async fn an_unknown_id_is_not_found_and_a_malformed_one_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_keeps_the_order_and_names_what_is_missing() {
     on_each(async |house| {
-        let (a, b) = (house.create("a@example.org").await, house.create("b@example.org").await);
+        let (a, b) = (
+            house.create("a@example.org").await,
+            house.create("b@example.org").await,
+        );
         let gone = house.create("c@example.org").await;
         house.delete(&gone.id, "").await.unwrap();
         let unknown = new_id();
@@ -212,7 +291,9 @@ async fn a_read_is_one_statement() {
         assert_eq!(house.statements().len(), 1);
         house.list(10, "").await.unwrap();
         assert_eq!(house.statements().len(), 1);
-        let request = house.admin(pb::BatchGetUsersRequest { ids: vec![a.id, new_id()] });
+        let request = house.admin(pb::BatchGetUsersRequest {
+            ids: vec![a.id, new_id()],
+        });
         house.users().batch_get_users(request).await.unwrap();
         assert_eq!(house.statements().len(), 1);
     })
@@ -228,7 +309,10 @@ async fn a_deleted_account_is_gone() {
         refused(house.delete(&user.id, "").await, Reason::UserNotFound);
         refused(house.suspend(&user.id, "").await, Reason::UserNotFound);
         refused(house.reactivate(&user.id, "").await, Reason::UserNotFound);
-        refused(house.update(user.clone(), &["locale"]).await, Reason::UserNotFound);
+        refused(
+            house.update(user.clone(), &["locale"]).await,
+            Reason::UserNotFound,
+        );
         assert!(house.list(0, "").await.unwrap().users.is_empty());
     })
     .await;
@@ -264,7 +348,10 @@ async fn a_stale_etag_changes_nothing() {
                 etag: etag.into(),
                 ..user.clone()
             };
-            refused(house.update(change, &["display_name"]).await, Reason::EtagMismatch);
+            refused(
+                house.update(change, &["display_name"]).await,
+                Reason::EtagMismatch,
+            );
         }
         assert_eq!(house.get(&user.id).await.unwrap(), user);
         house.delete(&user.id, "1").await.unwrap();

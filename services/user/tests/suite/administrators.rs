@@ -3,7 +3,12 @@ use portico_proto::{error::Reason, user::v1 as pb};
 use crate::house::{House, answer, new_id, on_each, refused};
 
 async fn administrator(house: &House, email: &str) -> pb::User {
-    house.provision(&new_id(), email, &["admin"]).await.unwrap().user.unwrap()
+    house
+        .provision(&new_id(), email, &["admin"])
+        .await
+        .unwrap()
+        .user
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -12,12 +17,21 @@ async fn the_last_administrator_stays() {
         let admin = administrator(house, "ada@example.org").await;
         house.create("bob@example.org").await;
         refused(house.delete(&admin.id, "").await, Reason::LastAdministrator);
-        refused(house.suspend(&admin.id, "").await, Reason::LastAdministrator);
-        let me = house.person(&admin.id, pb::DeleteUserRequest {
-            id: "me".into(),
-            etag: admin.etag.clone(),
-        });
-        refused(answer(house.users().delete_user(me).await), Reason::LastAdministrator);
+        refused(
+            house.suspend(&admin.id, "").await,
+            Reason::LastAdministrator,
+        );
+        let me = house.person(
+            &admin.id,
+            pb::DeleteUserRequest {
+                id: "me".into(),
+                etag: admin.etag.clone(),
+            },
+        );
+        refused(
+            answer(house.users().delete_user(me).await),
+            Reason::LastAdministrator,
+        );
         assert_eq!(house.get(&admin.id).await.unwrap(), admin);
     })
     .await;

@@ -56,9 +56,19 @@ async fn a_named_field_without_a_value_is_cleared() {
             .update(named(&user, ""), &["display_name", "locale", "time_zone"])
             .await
             .unwrap();
-        assert_eq!((&*cleared.display_name, &*cleared.locale, &*cleared.time_zone), ("", "", ""));
+        assert_eq!(
+            (
+                &*cleared.display_name,
+                &*cleared.locale,
+                &*cleared.time_zone
+            ),
+            ("", "", "")
+        );
         assert_eq!(cleared.email, user.email);
-        refused_field(house.update(named(&user, ""), &["email"]).await, "user.email");
+        refused_field(
+            house.update(named(&user, ""), &["email"]).await,
+            "user.email",
+        );
         refused_field(house.update(named(&user, ""), &["*"]).await, "user.email");
     })
     .await;
@@ -110,15 +120,29 @@ async fn a_mask_with_anything_else_is_refused() {
     on_each(async |house| {
         let user = ada(house).await;
         for path in [
-            "id", "status", "roles", "create_time", "update_time", "email_verified", "displayName",
-            "user.email", "email.x", "", "nothing", "**",
+            "id",
+            "status",
+            "roles",
+            "create_time",
+            "update_time",
+            "email_verified",
+            "displayName",
+            "user.email",
+            "email.x",
+            "",
+            "nothing",
+            "**",
         ] {
-            let result = house.update(named(&user, "Augusta"), &["display_name", path]).await;
+            let result = house
+                .update(named(&user, "Augusta"), &["display_name", path])
+                .await;
             refused_field(result, "update_mask");
         }
         assert_eq!(house.get(&user.id).await.unwrap(), user);
         // The etag is a condition; a client that sends it back names it.
-        let changed = house.update(named(&user, "Augusta"), &["display_name", "etag"]).await;
+        let changed = house
+            .update(named(&user, "Augusta"), &["display_name", "etag"])
+            .await;
         assert_eq!(changed.unwrap().etag, "2");
     })
     .await;
@@ -129,17 +153,41 @@ async fn bad_values_are_refused_by_field() {
     on_each(async |house| {
         let user = ada(house).await;
         let bad = [
-            ("user.email", pb::User { email: "x".into(), ..named(&user, "") }),
+            (
+                "user.email",
+                pb::User {
+                    email: "x".into(),
+                    ..named(&user, "")
+                },
+            ),
             ("user.display_name", named(&user, "a\tb")),
-            ("user.locale", pb::User { locale: "1".into(), ..named(&user, "") }),
-            ("user.time_zone", pb::User { time_zone: " ".into(), ..named(&user, "") }),
+            (
+                "user.locale",
+                pb::User {
+                    locale: "1".into(),
+                    ..named(&user, "")
+                },
+            ),
+            (
+                "user.time_zone",
+                pb::User {
+                    time_zone: " ".into(),
+                    ..named(&user, "")
+                },
+            ),
         ];
         for (field, change) in bad {
             refused_field(house.update(change, &["*", "email"]).await, field);
         }
         let request = pb::UpdateUserRequest::default();
-        refused_field(answer(house.users().update_user(house.admin(request)).await), "user");
-        let malformed = pb::User { id: "x".into(), ..user.clone() };
+        refused_field(
+            answer(house.users().update_user(house.admin(request)).await),
+            "user",
+        );
+        let malformed = pb::User {
+            id: "x".into(),
+            ..user.clone()
+        };
         refused_field(house.update(malformed, &["locale"]).await, "user.id");
         assert_eq!(house.get(&user.id).await.unwrap(), user);
     })
@@ -150,19 +198,32 @@ async fn bad_values_are_refused_by_field() {
 async fn a_new_address_has_to_be_verified_again() {
     on_each(async |house| {
         let user = ada(house).await;
-        house.db.execute_unprepared("UPDATE users SET email_verified = TRUE").await.unwrap();
+        house
+            .db
+            .execute_unprepared("UPDATE users SET email_verified = TRUE")
+            .await
+            .unwrap();
         let with = |email: &str| pb::User {
             email: email.into(),
             ..named(&user, "")
         };
-        let spelled = house.update(with("Ada@example.org"), &["email"]).await.unwrap();
+        let spelled = house
+            .update(with("Ada@example.org"), &["email"])
+            .await
+            .unwrap();
         assert!(spelled.email_verified);
         assert_eq!(spelled.email, "Ada@example.org");
-        let moved = house.update(with("ada@example.com"), &["email"]).await.unwrap();
+        let moved = house
+            .update(with("ada@example.com"), &["email"])
+            .await
+            .unwrap();
         assert!(!moved.email_verified);
         // The old address is free, the new one is not.
         house.create("ada@example.org").await;
-        refused(house.try_create("ada@example.com").await, Reason::EmailTaken);
+        refused(
+            house.try_create("ada@example.com").await,
+            Reason::EmailTaken,
+        );
     })
     .await;
 }
@@ -194,7 +255,12 @@ async fn a_person_changes_herself_as_me_and_nobody_else() {
                 }),
                 update_mask: None,
             };
-            answer(house.users().update_user(house.person(&user.id, request)).await)
+            answer(
+                house
+                    .users()
+                    .update_user(house.person(&user.id, request))
+                    .await,
+            )
         };
         assert_eq!(update("me").await.unwrap().email, "ada@example.com");
         assert_eq!(update(&user.id).await.unwrap().id, user.id);
@@ -211,8 +277,10 @@ async fn the_same_values_again_are_no_change() {
         let events = house.read(0, 4).await;
         house.create("bob@example.org").await;
         let later = house.read(events[3].sequence, 1).await;
-        assert!(matches!(&later[0].change, Some(pb::user_event::Change::User(change))
-            if change.user.as_ref().is_some_and(|user| user.email == "bob@example.org")));
+        assert!(
+            matches!(&later[0].change, Some(pb::user_event::Change::User(change))
+            if change.user.as_ref().is_some_and(|user| user.email == "bob@example.org"))
+        );
     })
     .await;
 }

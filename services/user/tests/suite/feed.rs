@@ -41,12 +41,18 @@ async fn every_change_is_told_once_and_whole() {
     on_each(async |house| {
         let created = house.create("ada@example.org").await;
         house.clock.advance(Duration::from_secs(1));
-        let wanted = pb::User { display_name: "Ada".into(), ..created.clone() };
+        let wanted = pb::User {
+            display_name: "Ada".into(),
+            ..created.clone()
+        };
         let changed = house.update(wanted, &["display_name"]).await.unwrap();
         let suspended = house.suspend(&created.id, "").await.unwrap();
         let active = house.reactivate(&created.id, "").await.unwrap();
         house.delete(&created.id, "").await.unwrap();
-        let other = house.provision(&new_id(), "bob@example.org", &[]).await.unwrap();
+        let other = house
+            .provision(&new_id(), "bob@example.org", &[])
+            .await
+            .unwrap();
 
         let events = house.read(0, 9).await;
         let sequences: Vec<i64> = events.iter().map(|event| event.sequence).collect();
@@ -84,7 +90,10 @@ async fn a_reader_goes_on_where_it_stopped() {
 async fn a_refused_change_is_not_told() {
     on_each(async |house| {
         let ada = house.create("ada@example.org").await;
-        refused(house.try_create("ada@example.org").await, Reason::EmailTaken);
+        refused(
+            house.try_create("ada@example.org").await,
+            Reason::EmailTaken,
+        );
         refused(house.suspend(&ada.id, "9").await, Reason::EtagMismatch);
         let bob = house.create("bob@example.org").await;
         let events = house.read(0, 5).await;
@@ -127,7 +136,10 @@ async fn streams_end_when_the_service_stops() {
 async fn a_place_before_the_beginning_is_refused() {
     on_each(async |house| {
         let request = house.service(pb::WatchRequest { after: -1 });
-        refused_field(answer(house.events().watch(request).await).map(|_| ()), "after");
+        refused_field(
+            answer(house.events().watch(request).await).map(|_| ()),
+            "after",
+        );
     })
     .await;
 }

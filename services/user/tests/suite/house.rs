@@ -37,7 +37,8 @@ pub struct House {
     pub backend: Backend,
     statements: Arc<Mutex<Vec<String>>>,
     signer: Arc<Signer>,
-    _database: Database,
+    /// Keeps the file of SQLite for as long.
+    folder: Option<Database>,
 }
 
 /// Runs a test on each database that the machine has.
@@ -60,7 +61,14 @@ impl House {
 
     /// A service on an empty database.
     pub async fn open_unmigrated(database: Database) -> Self {
-        let url = Secret::from(database.url.clone());
+        let mut house = Self::open_at(database.name, &database.url).await;
+        house.folder = Some(database);
+        house
+    }
+
+    /// A service on a database that the test looks after.
+    pub async fn open_at(name: &'static str, url: &str) -> Self {
+        let url = Secret::from(url);
         let mut db = database::connect(&url, POOL).await.unwrap();
         let statements: Arc<Mutex<Vec<String>>> = Arc::default();
         let record = Arc::clone(&statements);
@@ -72,22 +80,23 @@ impl House {
         let (clock, hand) = Clock::fixed(start);
         let frame = Frame::new(clock.clone());
         let cache = portico_cache::connect(None).await.unwrap();
-        let denylist =
-            portico_cache::Denylist::start(cache, &frame.tasks, frame.stop.clone());
+        let denylist = portico_cache::Denylist::start(cache, &frame.tasks, frame.stop.clone());
         let signer = Arc::new(Signer::new());
         let keys = Keys::new(Arc::clone(&signer) as _);
         let verifier = Verifier::new(ISSUER, AUDIENCE, keys, denylist, clock);
         let config = Config::from_pairs(Shape::User, []).unwrap();
-        let backend = portico_user::start(&config, db.clone(), verifier, &frame).await.unwrap();
+        let backend = portico_user::start(&config, db.clone(), verifier, &frame)
+            .await
+            .unwrap();
         Self {
-            database: database.name,
+            database: name,
             db,
             frame,
             clock: hand,
             backend,
             statements,
             signer,
-            _database: database,
+            folder: None,
         }
     }
 
@@ -228,7 +237,11 @@ impl House {
                 ..pb::User::default()
             }),
         };
-        let answer = answer(self.provisioning().provision_user(self.service(request)).await)?;
+        let answer = answer(
+            self.provisioning()
+                .provision_user(self.service(request))
+                .await,
+        )?;
         Ok(answer.change.unwrap())
     }
 
@@ -273,9 +286,16 @@ pub fn refused<T: std::fmt::Debug>(result: Result<T, Status>, reason: Reason) {
 #[track_caller]
 pub fn refused_field<T: std::fmt::Debug>(result: Result<T, Status>, field: &str) {
     let status = result.expect_err("the call should have been refused");
-    assert_eq!(Reason::of(&status), Some(Reason::InvalidArgument), "{status:?}");
+    assert_eq!(
+        Reason::of(&status),
+        Some(Reason::InvalidArgument),
+        "{status:?}"
+    );
     let details = status.get_details_bad_request().expect("details");
-    let fields: Vec<&str> =
-        details.field_violations.iter().map(|v| v.field.as_str()).collect();
+    let fields: Vec<&str> = details
+        .field_violations
+        .iter()
+        .map(|v| v.field.as_str())
+        .collect();
     assert_eq!(fields, [field], "{status:?}");
 }

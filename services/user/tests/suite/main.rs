@@ -1,6 +1,8 @@
 //! The service through its public door: the backend that `start` answers, with tokens that a key of
 //! this test signed, on each database that the machine has.
 
+#![expect(clippy::unwrap_used, reason = "a test tells by panicking")]
+
 mod access;
 mod accounts;
 mod administrators;
@@ -9,6 +11,7 @@ mod feed;
 mod house;
 mod lists;
 mod migrations;
+mod outage;
 mod process;
 mod provisioning;
 mod repeats;

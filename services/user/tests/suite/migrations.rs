@@ -47,7 +47,9 @@ async fn the_service_is_ready_once_somebody_has_migrated() {
             database::migrate::<Migrator>(&house.db).await.unwrap();
         }
         let ready = house.frame.readiness.wait();
-        tokio::time::timeout(Duration::from_secs(10), ready).await.expect("in time");
+        tokio::time::timeout(Duration::from_secs(10), ready)
+            .await
+            .expect("in time");
         house.create("ada@example.org").await;
         house.close().await;
     }

@@ -20,7 +20,10 @@ struct Program {
 }
 
 fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
 }
 
 impl Program {
@@ -33,7 +36,12 @@ impl Program {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        Self { child, folder, listen, ops }
+        Self {
+            child,
+            folder,
+            listen,
+            ops,
+        }
     }
 
     fn healthcheck(&self) -> ExitStatus {
@@ -46,7 +54,9 @@ impl Program {
 
     async fn health(&self) -> Option<ServingStatus> {
         let backend = Backend::connect(&format!("http://{}", self.listen)).unwrap();
-        let request = HealthCheckRequest { service: "portico.user.v1.UserService".into() };
+        let request = HealthCheckRequest {
+            service: "portico.user.v1.UserService".into(),
+        };
         let answer = HealthClient::new(backend).check(request).await.ok()?;
         Some(answer.into_inner().status())
     }
@@ -83,7 +93,13 @@ async fn the_program_serves_answers_its_health_and_stops_when_told() {
     assert!(program.folder.path().join("data/user.db").exists());
 
     let pid = program.child.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
     let patience = Instant::now() + Duration::from_secs(15);
     let status = loop {
         if let Some(status) = program.child.try_wait().unwrap() {

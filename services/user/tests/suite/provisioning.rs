@@ -7,13 +7,19 @@ use crate::house::{answer, new_id, on_each, refused, refused_field};
 async fn an_account_gets_the_id_and_the_roles_that_were_chosen() {
     on_each(async |house| {
         let id = new_id();
-        let change = house.provision(&id, "ada@example.org", &["auditor", "admin"]).await.unwrap();
+        let change = house
+            .provision(&id, "ada@example.org", &["auditor", "admin"])
+            .await
+            .unwrap();
         assert_eq!(change.revision, 1);
         let user = change.user.unwrap();
         assert_eq!(user.id, id);
         assert_eq!(user.roles, ["admin", "auditor"]);
         assert_eq!(house.get(&id).await.unwrap(), user);
-        let plain = house.provision(&new_id(), "bob@example.org", &[]).await.unwrap();
+        let plain = house
+            .provision(&new_id(), "bob@example.org", &[])
+            .await
+            .unwrap();
         assert_eq!(plain.user.unwrap().roles, ["user"]);
     })
     .await;
@@ -24,7 +30,10 @@ async fn it_may_be_repeated() {
     on_each(async |house| {
         let id = new_id();
         let first = house.provision(&id, "ada@example.org", &[]).await.unwrap();
-        assert_eq!(house.provision(&id, "ADA@example.org", &[]).await.unwrap(), first);
+        assert_eq!(
+            house.provision(&id, "ADA@example.org", &[]).await.unwrap(),
+            first
+        );
         let suspended = house.suspend(&id, "").await.unwrap();
         let again = house.provision(&id, "ada@example.org", &[]).await.unwrap();
         assert_eq!(again.user, Some(suspended));
@@ -60,10 +69,22 @@ async fn bad_requests_are_refused_by_field() {
         refused_field(house.provision("me", "ada@example.org", &[]).await, "id");
         refused_field(house.provision(&id, "ada", &[]).await, "user.email");
         refused_field(house.provision(&id, "", &[]).await, "user.email");
-        refused_field(house.provision(&id, "ada@example.org", &["nobody"]).await, "user.roles");
-        refused_field(house.provision(&id, "ada@example.org", &["Bad"]).await, "user.roles[0]");
-        let none = pb::ProvisionUserRequest { id: id.clone(), user: None };
-        let none = house.provisioning().provision_user(house.service(none)).await;
+        refused_field(
+            house.provision(&id, "ada@example.org", &["nobody"]).await,
+            "user.roles",
+        );
+        refused_field(
+            house.provision(&id, "ada@example.org", &["Bad"]).await,
+            "user.roles[0]",
+        );
+        let none = pb::ProvisionUserRequest {
+            id: id.clone(),
+            user: None,
+        };
+        let none = house
+            .provisioning()
+            .provision_user(house.service(none))
+            .await;
         refused_field(answer(none), "user");
         refused(house.get(&id).await, Reason::UserNotFound);
     })
@@ -75,8 +96,11 @@ async fn many_at_once_make_one_account() {
     on_each(async |house| {
         let id = new_id();
         let tries = (0..16).map(|_| house.provision(&id, "ada@example.org", &[]));
-        let changes: Vec<pb::UserChange> =
-            join_all(tries).await.into_iter().map(Result::unwrap).collect();
+        let changes: Vec<pb::UserChange> = join_all(tries)
+            .await
+            .into_iter()
+            .map(Result::unwrap)
+            .collect();
         assert!(changes.iter().all(|change| *change == changes[0]));
         assert_eq!(house.list(0, "").await.unwrap().users.len(), 1);
     })
