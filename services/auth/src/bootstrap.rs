@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    Auth,
     core::Core,
     domain::Email,
     error::Error,
@@ -21,7 +22,7 @@ const ROLES_WITHIN: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Whether the first administrator was made, ever. One statement.
-pub(crate) async fn is_done(core: &Core) -> Result<bool, Error> {
+async fn is_done(core: &Core) -> Result<bool, Error> {
     Ok(core.storage.setting(DONE).await?.is_some())
 }
 
@@ -29,7 +30,7 @@ pub(crate) async fn is_done(core: &Core) -> Result<bool, Error> {
 ///
 /// It takes the way of every registration, under a note of its own: a stranger who registers the same
 /// address meanwhile gets neither its id nor its roles.
-pub(crate) async fn bootstrap(core: &Core, email: &str, password: &str) -> Result<bool, Error> {
+async fn bootstrap(core: &Core, email: &str, password: &str) -> Result<bool, Error> {
     if is_done(core).await? {
         return Ok(false);
     }
@@ -53,11 +54,7 @@ pub(crate) async fn bootstrap(core: &Core, email: &str, password: &str) -> Resul
 }
 
 /// As [`bootstrap`], and waits for a user service or a database that is away.
-pub(crate) async fn bootstrap_patiently(
-    core: &Core,
-    email: &str,
-    password: &str,
-) -> Result<bool, Error> {
+async fn bootstrap_patiently(core: &Core, email: &str, password: &str) -> Result<bool, Error> {
     loop {
         match bootstrap(core, email, password).await {
             Err(
@@ -82,4 +79,34 @@ async fn await_roles(core: &Core) -> Result<(), Error> {
         tracing::warn!("the user service has not told yet what an administrator may do");
     }
     Ok(())
+}
+
+impl Auth {
+    /// Makes the first administrator (roles `admin` and `user`), once in the life of a database. Says
+    /// whether it was made now.
+    ///
+    /// # Errors
+    ///
+    /// When the password is one of the commonest, or the user service or the database is away.
+    pub async fn bootstrap_admin(&self, email: &str, password: &str) -> anyhow::Result<bool> {
+        Ok(bootstrap(&self.core, email, password).await?)
+    }
+
+    /// As [`bootstrap_admin`](Self::bootstrap_admin), and waits for what is away.
+    ///
+    /// # Errors
+    ///
+    /// When the password is one of the commonest.
+    pub async fn bootstrap_admin_patiently(
+        &self,
+        email: &str,
+        password: &str,
+    ) -> anyhow::Result<bool> {
+        Ok(bootstrap_patiently(&self.core, email, password).await?)
+    }
+
+    /// Whether the first administrator was made, ever. Costs one statement.
+    pub async fn has_administrator(&self) -> anyhow::Result<bool> {
+        Ok(is_done(&self.core).await?)
+    }
 }

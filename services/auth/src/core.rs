@@ -5,13 +5,14 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use portico_cache::Denylist;
 use portico_caller::LEEWAY_SECONDS;
-use portico_service::{Clock, config::AuthConfig};
+use portico_service::{Backend, Clock, Config, Frame, Secret, config::AuthConfig};
+use sea_orm::DatabaseConnection;
 use uuid::Uuid;
 
 use crate::{
     domain::{Random, Session, narrow},
     error::Error,
-    keys::KeyRing,
+    keys::{KeyRing, MasterKeys, Schedule, Vault},
     passwords::{Hasher, Phc, Pool},
     roles::Roles,
     storage::{Account, Storage},
@@ -113,6 +114,59 @@ pub(crate) struct Grant {
 }
 
 impl Core {
+    /// Puts the parts together.
+    pub(crate) fn new(
+        config: &Config,
+        db: DatabaseConnection,
+        users: Backend,
+        denylist: Denylist,
+        frame: &Frame,
+    ) -> anyhow::Result<Self> {
+        let auth = &config.auth;
+        let (clock, random) = (frame.clock.clone(), Random::system());
+        let master = auth.master_key.as_ref().map(Secret::expose);
+        let master = MasterKeys::parse(master.unwrap_or_default())?;
+        let hasher = Hasher::new(
+            auth.argon2_memory_kib,
+            auth.argon2_iterations,
+            auth.argon2_parallelism,
+        )?;
+        let limits = Limits::new(auth);
+        let storage = Storage::new(db);
+        let keys = KeyRing::new(
+            storage.clone(),
+            Vault::new(&master, "signing-keys"),
+            Schedule::new(auth.key_rotation_seconds, auth.access_token_ttl_seconds),
+            clock.clone(),
+            random.clone(),
+        );
+        let issuer = Issuer::new(
+            &auth.issuer,
+            &auth.audience,
+            limits.access,
+            keys.clone(),
+            clock.clone(),
+            random.clone(),
+        );
+        Ok(Self {
+            passwords: Passwords {
+                dummy: hasher.dummy(&random),
+                pool: Pool::new(auth.hashing_threads, auth.hashing_queue),
+                hasher,
+            },
+            users: Users::new(users, issuer.clone()),
+            roles: Roles::new(storage.clone()),
+            successors: Successors::new(&master),
+            denylist: Revocations::new(denylist, &limits),
+            storage,
+            keys,
+            issuer,
+            limits,
+            clock,
+            random,
+        })
+    }
+
     /// The tokens for an open session, with what the account's roles allow now.
     pub(crate) fn grant(
         &self,

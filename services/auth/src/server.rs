@@ -12,27 +12,18 @@ use portico_proto::auth::{
         session_service_server::SessionServiceServer,
     },
 };
-use portico_service::{Backend, Config, Frame, Secret, grpc::assemble};
+use portico_service::{Backend, Config, Frame, grpc::assemble};
 use prost_reflect::DescriptorPool;
 use sea_orm::DatabaseConnection;
 use tonic::service::{LayerExt, Routes};
 
 use crate::{
-    bootstrap,
-    core::{Core, Limits, Passwords, Revocations},
-    domain::Random,
+    core::Core,
     error::Error,
     feed,
     grpc::{AuthApi, KeyApi, SessionApi},
-    keys::{KeyRing, MasterKeys, Schedule, Vault},
     lease::Lease,
-    passwords::{Hasher, Pool},
-    repair,
-    roles::Roles,
-    storage::Storage,
-    tokens::{Issuer, Successors},
-    upkeep,
-    users::Users,
+    repair, upkeep,
 };
 
 /// The running service.
@@ -40,7 +31,7 @@ use crate::{
 pub struct Auth {
     /// Its door: every RPC, behind the guard, with health and reflection.
     pub backend: Backend,
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
 }
 
 /// Starts the service on a migrated database. Its tasks end with `frame.stop`.
@@ -59,7 +50,7 @@ pub async fn start(
     frame: &Frame,
 ) -> anyhow::Result<Auth> {
     let check = frame.readiness.check("auth");
-    let core = Arc::new(assemble_core(config, db, users, denylist.clone(), frame)?);
+    let core = Arc::new(Core::new(config, db, users, denylist.clone(), frame)?);
 
     let keys = Keys::new(Arc::new(core.keys.clone()));
     let (issuer, audience) = (&config.auth.issuer, &config.auth.audience);
@@ -91,58 +82,6 @@ pub async fn start(
     Ok(Auth { backend, core })
 }
 
-fn assemble_core(
-    config: &Config,
-    db: DatabaseConnection,
-    users: Backend,
-    denylist: Denylist,
-    frame: &Frame,
-) -> anyhow::Result<Core> {
-    let auth = &config.auth;
-    let (clock, random) = (frame.clock.clone(), Random::system());
-    let master = auth.master_key.as_ref().map(Secret::expose);
-    let master = MasterKeys::parse(master.unwrap_or_default())?;
-    let hasher = Hasher::new(
-        auth.argon2_memory_kib,
-        auth.argon2_iterations,
-        auth.argon2_parallelism,
-    )?;
-    let limits = Limits::new(auth);
-    let storage = Storage::new(db);
-    let keys = KeyRing::new(
-        storage.clone(),
-        Vault::new(&master, "signing-keys"),
-        Schedule::new(auth.key_rotation_seconds, auth.access_token_ttl_seconds),
-        clock.clone(),
-        random.clone(),
-    );
-    let issuer = Issuer::new(
-        &auth.issuer,
-        &auth.audience,
-        limits.access,
-        keys.clone(),
-        clock.clone(),
-        random.clone(),
-    );
-    Ok(Core {
-        passwords: Passwords {
-            dummy: hasher.dummy(&random),
-            pool: Pool::new(auth.hashing_threads, auth.hashing_queue),
-            hasher,
-        },
-        users: Users::new(users, issuer.clone()),
-        roles: Roles::new(storage.clone()),
-        successors: Successors::new(&master),
-        denylist: Revocations::new(denylist, &limits),
-        storage,
-        keys,
-        issuer,
-        limits,
-        clock,
-        random,
-    })
-}
-
 fn open_door(core: &Arc<Core>, verifier: Verifier, frame: &Frame) -> anyhow::Result<Backend> {
     let pool = DescriptorPool::decode(portico_proto::DESCRIPTOR_SET)
         .context("the embedded descriptors cannot be read")?;
@@ -157,34 +96,4 @@ fn open_door(core: &Arc<Core>, verifier: Verifier, frame: &Frame) -> anyhow::Res
         .add_service(guard.named_layer(sessions))
         .add_service(guard.named_layer(keys));
     Ok(assemble(routes, DESCRIPTOR_SET, frame.readiness.clone()))
-}
-
-impl Auth {
-    /// Makes the first administrator (roles `admin` and `user`), once in the life of a database. Says
-    /// whether it was made now.
-    ///
-    /// # Errors
-    ///
-    /// When the password is one of the commonest, or the user service or the database is away.
-    pub async fn bootstrap_admin(&self, email: &str, password: &str) -> anyhow::Result<bool> {
-        Ok(bootstrap::bootstrap(&self.core, email, password).await?)
-    }
-
-    /// As [`bootstrap_admin`](Self::bootstrap_admin), and waits for what is away.
-    ///
-    /// # Errors
-    ///
-    /// When the password is one of the commonest.
-    pub async fn bootstrap_admin_patiently(
-        &self,
-        email: &str,
-        password: &str,
-    ) -> anyhow::Result<bool> {
-        Ok(bootstrap::bootstrap_patiently(&self.core, email, password).await?)
-    }
-
-    /// Whether the first administrator was made, ever. Costs one statement.
-    pub async fn has_administrator(&self) -> anyhow::Result<bool> {
-        Ok(bootstrap::is_done(&self.core).await?)
-    }
 }
