@@ -1,13 +1,17 @@
 //! Connections to a service's own database: SQLite on a laptop, PostgreSQL elsewhere.
 
-use std::{fs, io, path::Path, time::Duration};
+use std::{
+    fs, io,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
     DbErr, RuntimeErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
     sqlx::{
-        ConnectOptions as _,
+        self, ConnectOptions as _, Connection,
         postgres::PgConnectOptions,
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
     },
@@ -41,7 +45,7 @@ const MIGRATION_LOCK: i64 = 0x70_6f72_7469_636f;
 pub async fn connect(url: &Secret, pool: u32) -> Result<DatabaseConnection, DbErr> {
     let text = url.expose();
     let mut options = if text.starts_with("sqlite:") {
-        sqlite(text, pool)?
+        sqlite(text, pool).await?
     } else if text.starts_with("postgres:") || text.starts_with("postgresql:") {
         postgres(text, pool)?
     } else {
@@ -54,7 +58,7 @@ pub async fn connect(url: &Secret, pool: u32) -> Result<DatabaseConnection, DbEr
     Database::connect(options).await
 }
 
-fn sqlite(url: &str, pool: u32) -> Result<ConnectOptions, DbErr> {
+async fn sqlite(url: &str, pool: u32) -> Result<ConnectOptions, DbErr> {
     let parsed: SqliteConnectOptions = url
         .parse()
         .map_err(|_| refused("the SQLite URL cannot be parsed"))?;
@@ -76,6 +80,9 @@ fn sqlite(url: &str, pool: u32) -> Result<ConnectOptions, DbErr> {
         .busy_timeout(BUSY)
         .pragma("temp_store", "memory")
         .disable_statement_logging();
+    if !memory {
+        switch_to_wal(&parsed).await?;
+    }
     let mut options = ConnectOptions::new("sqlite::memory:");
     options
         .map_sqlx_sqlite_opts(move |_| parsed.clone())
@@ -86,6 +93,38 @@ fn sqlite(url: &str, pool: u32) -> Result<ConnectOptions, DbErr> {
         .max_lifetime(None)
         .test_before_acquire(false);
     Ok(options)
+}
+
+/// Makes the file a WAL one, which it stays. SQLite does not wait for other connections while it
+/// switches, so a fresh file's first connections would get in each other's way.
+async fn switch_to_wal(options: &SqliteConnectOptions) -> Result<(), DbErr> {
+    let deadline = Instant::now() + BUSY;
+    loop {
+        match options.connect().await {
+            Ok(connection) => {
+                return connection
+                    .close()
+                    .await
+                    .map_err(|error| cannot_open(&error));
+            }
+            Err(error) if is_locked(&error) && Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            Err(error) => return Err(cannot_open(&error)),
+        }
+    }
+}
+
+fn cannot_open(error: &sqlx::Error) -> DbErr {
+    refused(format!("cannot open the SQLite file: {error}"))
+}
+
+/// Whether another connection is in the way (`SQLITE_BUSY`).
+fn is_locked(error: &sqlx::Error) -> bool {
+    let code = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| code == "5")
 }
 
 fn postgres(url: &str, pool: u32) -> Result<ConnectOptions, DbErr> {

@@ -28,6 +28,9 @@ use crate::{Backend, Clock, Config, Frame, Shape, grpc, ops};
 /// How long tasks may take to end after `stop`: what gRPC gives its calls, and a moment more.
 const DRAIN: Duration = Duration::from_secs(12);
 
+/// The check that is up between the start of a process and its stop.
+const CHECK: &str = "process";
+
 /// A process of one service: what [`run`] needs to know of it.
 pub trait Program {
     /// Which process it is.
@@ -144,6 +147,8 @@ impl Process {
             failed: Arc::default(),
             config,
         };
+        // Without any check the process would count as ready before its parts have named theirs.
+        process.frame.readiness.check(CHECK);
         let listener = bind(process.config.ops.listen).await?;
         let (metrics, frame) = (process.telemetry.metrics(), &process.frame);
         process.spawn(
@@ -194,9 +199,10 @@ impl Process {
         Ok(address)
     }
 
-    /// Says when the process is ready, waits until it is told to stop, and lets its tasks end.
+    /// To be called when everything is started: says when the process is ready, waits until it is told to stop, and lets its tasks end.
     pub async fn run(self, mut signals: Signals) -> ExitCode {
         let stop = self.frame.stop.clone();
+        self.frame.readiness.check(CHECK).up();
         let ready = async {
             self.frame.readiness.wait().await;
             let milliseconds =
@@ -222,7 +228,7 @@ impl Process {
     /// Waits for all tasks, though not for ever; a second signal ends the wait.
     async fn end(&self, signals: &mut Signals) {
         tracing::info!("stopping");
-        self.frame.readiness.check("process").down("stopping");
+        self.frame.readiness.check(CHECK).down("stopping");
         self.frame.tasks.close();
         tokio::select! {
             () = self.frame.tasks.wait() => tracing::info!("stopped"),

@@ -1,5 +1,3 @@
-use std::time::Instant;
-
 use futures_util::future::{join_all, try_join_all};
 use portico_testing::databases;
 use sea_orm::{QueryResult, Statement};
@@ -124,6 +122,15 @@ async fn writers_that_read_first_wait_for_each_other() {
         };
         try_join_all((0..100).map(|_| write())).await.unwrap();
         assert_eq!(number(&db).await, 100, "{}", database.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fresh_file_can_be_opened_by_many_at_once() {
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("x.db").display());
+        join_all((0..4).map(|_| open(&url))).await;
     }
 }
 

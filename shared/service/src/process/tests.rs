@@ -24,6 +24,7 @@ async fn a_stop_waits_for_tasks() {
         anyhow::Ok(())
     });
     let readiness = process.frame.readiness.clone();
+    assert!(!readiness.is_ready(), "not before everything is started");
     stop.cancel();
     let code = process.run(Signals::new().unwrap()).await;
     assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::SUCCESS));
