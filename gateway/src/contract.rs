@@ -148,10 +148,12 @@ impl Contract {
 
     /// The routes of all upstreams.
     pub fn routes(&self) -> impl Iterator<Item = &Route> {
-        self.router.routes().filter_map(|target| match &target.kind {
-            Kind::Rpc(route) => Some(route.as_ref()),
-            Kind::Own(_) => None,
-        })
+        self.router
+            .routes()
+            .filter_map(|target| match &target.kind {
+                Kind::Rpc(route) => Some(route.as_ref()),
+                Kind::Own(_) => None,
+            })
     }
 
     /// How many claims of an upstream are refused.
@@ -183,6 +185,11 @@ fn add(router: &mut RouterBuilder<Target>, route: &Arc<Route>) -> Result<(), Str
     };
     let binding = &route.binding;
     router
-        .add(&binding.http_method, &route.template, &binding.grpc_path, target)
+        .add(
+            &binding.http_method,
+            &route.template,
+            &binding.grpc_path,
+            target,
+        )
         .map_err(|error| error.to_string())
 }

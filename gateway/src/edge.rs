@@ -9,7 +9,7 @@ use portico_service::{Backend, Config, Readiness};
 use crate::contract::Contracts;
 
 /// Longer than clocks differ: an ended session is denied for as long as any of its tokens is good.
-const SLACK: Duration = Duration::from_secs(60);
+const SLACK: Duration = Duration::from_mins(1);
 
 /// What all workers share.
 #[derive(Clone)]

@@ -27,20 +27,24 @@ const ANSWERED: [(&str, edge::HeaderName); 4] = [
 
 /// The metadata of a call, made from a list: whatever else the client sent (`x-forwarded-*`,
 /// `portico-*`, `grpc-*`, hop-by-hop headers) goes no further.
-pub fn forwarded(
-    headers: &EdgeHeaders,
-    request_id: &str,
-    peer: Option<SocketAddr>,
-) -> MetadataMap {
+pub fn forwarded(headers: &EdgeHeaders, request_id: &str, peer: Option<SocketAddr>) -> MetadataMap {
     let mut out = HeaderMap::with_capacity(8);
-    copy(headers, &edge::AUTHORIZATION, &mut out, header::AUTHORIZATION);
+    copy(
+        headers,
+        &edge::AUTHORIZATION,
+        &mut out,
+        header::AUTHORIZATION,
+    );
     out.extend(trace_context(headers));
     propagation::inject_current(&mut out);
     if let Ok(id) = HeaderValue::from_str(request_id) {
         out.insert(HeaderName::from_static(request_id::HEADER), id);
     }
     if let Some(address) = peer.map(|peer| peer.ip().to_canonical()) {
-        out.insert(HeaderName::from_static("x-forwarded-for"), ip_value(address));
+        out.insert(
+            HeaderName::from_static("x-forwarded-for"),
+            ip_value(address),
+        );
     }
     if let Some(agent) = headers.get(edge::USER_AGENT) {
         let bytes = agent.as_bytes();
@@ -78,18 +82,29 @@ pub fn answered(metadata: &MetadataMap, out: &mut EdgeHeaders) {
     }
 }
 
+/// What every response says, whoever made it: its request id, and that nobody may keep it unless the
+/// service allowed that.
+pub fn finish(headers: &mut EdgeHeaders, request_id: &str) {
+    if let Ok(id) = edge::HeaderValue::from_str(request_id) {
+        headers.insert(edge::HeaderName::from_static(request_id::HEADER), id);
+    }
+    let nosniff = edge::HeaderValue::from_static("nosniff");
+    headers.insert(edge::X_CONTENT_TYPE_OPTIONS, nosniff);
+    if !headers.contains_key(edge::CACHE_CONTROL) {
+        headers.insert(
+            edge::CACHE_CONTROL,
+            edge::HeaderValue::from_static("no-store"),
+        );
+    }
+}
+
 /// The sessions that a reply says have ended.
 pub fn ended_sessions(metadata: &MetadataMap) -> impl Iterator<Item = &str> {
     let values = metadata.get_all(ENDED_SESSION).into_iter();
     values.filter_map(|value| value.to_str().ok())
 }
 
-fn copy(
-    from: &EdgeHeaders,
-    edge_name: &edge::HeaderName,
-    out: &mut HeaderMap,
-    name: HeaderName,
-) {
+fn copy(from: &EdgeHeaders, edge_name: &edge::HeaderName, out: &mut HeaderMap, name: HeaderName) {
     if let Some(value) = from.get(edge_name)
         && let Ok(value) = HeaderValue::from_bytes(value.as_bytes())
     {
@@ -129,7 +144,10 @@ mod tests {
             ("connection", "keep-alive"),
             ("cookie", "a=b"),
             ("user-agent", "curl/8"),
-            ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+            (
+                "traceparent",
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            ),
         ]);
         let peer = "[::ffff:192.0.2.7]:4711".parse().unwrap();
         let metadata = forwarded(&sent, "r-1", Some(peer)).into_headers();
@@ -137,7 +155,13 @@ mod tests {
         names.sort_unstable();
         assert_eq!(
             names,
-            ["authorization", "portico-user-agent", "traceparent", "x-forwarded-for", "x-request-id"]
+            [
+                "authorization",
+                "portico-user-agent",
+                "traceparent",
+                "x-forwarded-for",
+                "x-request-id"
+            ]
         );
         assert_eq!(metadata["x-forwarded-for"], "192.0.2.7");
         assert_eq!(metadata["portico-user-agent"], "curl/8");
@@ -155,6 +179,9 @@ mod tests {
         answered(&metadata, &mut out);
         assert_eq!(out.len(), 1);
         assert_eq!(out.get("cache-control").unwrap(), "public, max-age=60");
-        assert_eq!(ended_sessions(&metadata).collect::<Vec<_>>(), ["s-1", "s-2"]);
+        assert_eq!(
+            ended_sessions(&metadata).collect::<Vec<_>>(),
+            ["s-1", "s-2"]
+        );
     }
 }

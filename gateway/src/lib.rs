@@ -1,18 +1,19 @@
 //! The REST edge: JSON over HTTP in front, gRPC behind.
 //!
 //! The gateway learns routes, shapes and access policy from the descriptors of its upstreams
-//! ([`contract`]) and has no handler for any business RPC. A request goes through [`server`] from top to
-//! bottom: request id, trace, metrics, limits, caller, and then [`proxy`].
+//! (`contract`) and has no handler for any business RPC. A request goes through `server` from top to
+//! bottom: request id, trace, metrics, limits, caller, and then `proxy`.
 
 mod caller;
 mod codec;
-pub mod contract;
+mod contract;
 mod edge;
 mod headers;
 mod limits;
+mod listen;
 mod own;
 mod preconditions;
-pub mod problem;
+mod problem;
 mod proxy;
 mod run;
 mod server;

@@ -34,7 +34,9 @@ pub fn head(request: &HttpRequest) -> Result<(), Problem> {
         ));
     }
     let headers = request.headers().iter();
-    let size: usize = headers.map(|(name, value)| name.as_str().len() + value.len()).sum();
+    let size: usize = headers
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
     if size > LONGEST_HEADERS {
         return Err(Problem::new(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -43,7 +45,9 @@ pub fn head(request: &HttpRequest) -> Result<(), Problem> {
         ));
     }
     if uri.path().split('/').any(is_dots) {
-        return Err(Problem::bad_request("the path must not have the segments . and .."));
+        return Err(Problem::bad_request(
+            "the path must not have the segments . and ..",
+        ));
     }
     Ok(())
 }
@@ -51,7 +55,10 @@ pub fn head(request: &HttpRequest) -> Result<(), Problem> {
 /// Whether a segment is `.` or `..`, plain or percent-encoded: others would resolve it.
 fn is_dots(segment: &str) -> bool {
     matches!(segment.len(), 1..=6)
-        && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+        && matches!(
+            segment.to_ascii_lowercase().replace("%2e", ".").as_str(),
+            "." | ".."
+        )
 }
 
 /// Reads the body, at most `limit` bytes of it and until the deadline.
@@ -90,7 +97,11 @@ pub async fn body(
             more.extend_from_slice(&chunk);
         }
     }
-    Ok(if more.is_empty() { first } else { more.freeze() })
+    Ok(if more.is_empty() {
+        first
+    } else {
+        more.freeze()
+    })
 }
 
 /// Whether a body, if there is one, is JSON in UTF-8 and not compressed.

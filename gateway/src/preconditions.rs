@@ -24,7 +24,9 @@ pub fn if_match<'r>(method: &Method, headers: &'r HeaderMap) -> Result<Option<&'
     if text == "*" && sent.next().is_none() {
         return Ok(None);
     }
-    let inner = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let inner = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
     match inner {
         Some(tag) if !tag.contains('"') && sent.next().is_none() => Ok(Some(tag)),
         _ => Err(Problem::precondition_failed(
@@ -40,7 +42,9 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
         return Ok(None);
     };
     let text = value.to_str().map_or("", str::trim);
-    let quoted = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let quoted = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
     let key = quoted.unwrap_or(text);
     let visible = key.bytes().all(|byte| byte.is_ascii_graphic());
     if !(1..=128).contains(&key.len()) || !visible {
@@ -82,21 +86,39 @@ mod tests {
 
     #[test]
     fn weak_or_several_tags_fail() {
-        let cases: [&[&'static str]; 5] =
-            [&[r#"W/"a""#], &[r#""a", "b""#], &[r#""a""#, r#""b""#], &["bare"], &["*", r#""a""#]];
+        let cases: [&[&'static str]; 5] = [
+            &[r#"W/"a""#],
+            &[r#""a", "b""#],
+            &[r#""a""#, r#""b""#],
+            &["bare"],
+            &["*", r#""a""#],
+        ];
         for values in cases {
             let sent = headers("if-match", values);
-            assert_eq!(if_match(&Method::PUT, &sent).err().map(|it| it.status().as_u16()), Some(412));
+            assert_eq!(
+                if_match(&Method::PUT, &sent)
+                    .err()
+                    .map(|it| it.status().as_u16()),
+                Some(412)
+            );
         }
     }
 
     #[test]
     fn a_key_is_visible_ascii_of_bounded_length() {
-        let key = |value| idempotency_key(&headers("idempotency-key", &[value])).ok().flatten().map(str::to_owned);
+        let key = |value| {
+            idempotency_key(&headers("idempotency-key", &[value]))
+                .ok()
+                .flatten()
+                .map(str::to_owned)
+        };
         assert_eq!(key("k-1").as_deref(), Some("k-1"));
         assert_eq!(key(r#""k-1""#).as_deref(), Some("k-1"));
         for bad in ["", "a b", r#""""#] {
-            assert!(idempotency_key(&headers("idempotency-key", &[bad])).is_err(), "{bad}");
+            assert!(
+                idempotency_key(&headers("idempotency-key", &[bad])).is_err(),
+                "{bad}"
+            );
         }
         assert!(idempotency_key(&HeaderMap::new()).ok().flatten().is_none());
     }

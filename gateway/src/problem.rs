@@ -109,13 +109,17 @@ impl Problem {
     }
 
     /// The request as a whole is not one that can be served.
-    pub fn bad_request(detail: &'static str) -> Self {
+    pub fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", detail)
     }
 
     /// No route has the path.
     pub fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", "there is nothing at this path")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "NOT_FOUND",
+            "there is nothing at this path",
+        )
     }
 
     /// The path has routes, but none for the method. `allow` lists those that it has.
@@ -201,6 +205,7 @@ impl Problem {
     }
 
     /// The stable code, such as `EMAIL_TAKEN`.
+    #[cfg(test)]
     pub fn code(&self) -> &str {
         &self.0.code
     }

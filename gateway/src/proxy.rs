@@ -1,6 +1,6 @@
 //! One unary RPC: JSON in, protobuf through, JSON out.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -29,6 +29,10 @@ use crate::{
 /// The largest reply that is translated, in bytes: it is held in memory as a whole.
 const LARGEST_REPLY: usize = 16 * 1024 * 1024;
 
+/// How much longer than the edge waits the service is given: tonic's channel ends calls by the same
+/// header, and would call it a lost connection.
+const LATER: Duration = Duration::from_millis(100);
+
 /// A request that was let in, with all that decides what becomes of it.
 pub struct Exchange<'a> {
     /// The worker.
@@ -50,7 +54,12 @@ pub async fn forward(
     exchange: Exchange<'_>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let Exchange { edge, request, route, .. } = exchange;
+    let Exchange {
+        edge,
+        request,
+        route,
+        ..
+    } = exchange;
     let binding = &route.binding;
     if binding.server_streaming || binding.client_streaming {
         return Err(Problem::new(
@@ -65,7 +74,7 @@ pub async fn forward(
         token: caller::token(request.headers()) != Err(Refusal::Missing),
         scopes: &route.policy.scopes,
         request: Some((&route.plans, binding.request)),
-        body_field: body_field(route),
+        body_field: binding.body_field(&route.plans),
     };
 
     let limit = edge.shared.body_limit;
@@ -81,7 +90,9 @@ pub async fn forward(
     };
     if route.ours {
         for session in headers::ended_sessions(metadata) {
-            edge.shared.denylist.deny_here(session, edge.shared.token_lifetime);
+            edge.shared
+                .denylist
+                .deny_here(session, edge.shared.token_lifetime);
         }
     }
     match answer {
@@ -89,11 +100,6 @@ pub async fn forward(
         Err(Failure::Status(status)) => Err(refused(route, &status, &origin)),
         Err(Failure::Late) => Err(Problem::deadline_exceeded()),
     }
-}
-
-/// The field that the body is, when it is not the whole request.
-fn body_field(route: &Route) -> Option<&str> {
-    route.binding.body.as_deref().filter(|field| *field != "*")
 }
 
 /// The request message: body, query and path, and what headers stand for.
@@ -109,7 +115,9 @@ fn message(
     let mut wire = Vec::with_capacity(body.len() + 128);
     let translated = if binding.takes_http_body() {
         let sent = request.headers().get(CONTENT_TYPE);
-        let media_type = sent.and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let media_type = sent
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
         binding.request_http_body(plans, exchange.captures, query, media_type, body, &mut wire)
     } else {
         if !body.is_empty() && !binding.takes_body() {
@@ -124,7 +132,9 @@ fn message(
     if let Some(etag) = if_match
         && !binding.append_etag(plans, etag, &mut wire)
     {
-        return Err(Problem::precondition_failed("nothing here has an etag to compare with"));
+        return Err(Problem::precondition_failed(
+            "nothing here has an etag to compare with",
+        ));
     }
     if let Some(key) = preconditions::idempotency_key(request.headers())? {
         binding.append_request_id(plans, key, &mut wire);
@@ -134,24 +144,32 @@ fn message(
 
 /// A request that does not make a message, as the caller wrote it.
 fn mistake(error: RequestError, origin: &Origin<'_>) -> Problem {
-    if error.field.is_empty() {
-        let detail = error.to_string();
-        return match error.place {
-            Place::Body => Problem::invalid_json(detail),
-            Place::Query | Place::Path => {
-                Problem::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", detail)
-            }
+    let RequestError {
+        place,
+        field,
+        fault: kind,
+        detail,
+    } = error;
+    let field = match place {
+        Place::Body if origin.body_field.is_some() => within_body(&field),
+        Place::Body | Place::Query | Place::Path => &field,
+    };
+    if field.is_empty() {
+        return match place {
+            Place::Body => Problem::invalid_json(format!("the body {detail}")),
+            Place::Query => Problem::bad_request(format!("the query {detail}")),
+            Place::Path => Problem::bad_request(format!("the path {detail}")),
         };
     }
-    let malformed = matches!(error.fault, Kind::Syntax | Kind::Encoding | Kind::Depth);
-    let field = match error.place {
-        Place::Body if origin.body_field.is_some() => within_body(&error.field).to_owned(),
-        Place::Body | Place::Query | Place::Path => error.field,
+    let fault = Fault {
+        field: field.to_owned(),
+        description: detail.into_owned(),
     };
-    let fault = Fault { field, description: error.detail.into_owned() };
-    match (error.fault, error.place) {
+    match (kind, place) {
         (Kind::UnknownField, _) => Problem::unknown_field(fault),
-        (_, Place::Body) if malformed => Problem::malformed_json(fault),
+        (Kind::Syntax | Kind::Encoding | Kind::Depth, Place::Body) => {
+            Problem::malformed_json(fault)
+        }
         _ => Problem::invalid_field(fault),
     }
 }
@@ -172,19 +190,26 @@ async fn call(
     metadata: MetadataMap,
     message: Bytes,
 ) -> Result<Response<Bytes>, Failure> {
-    let Exchange { edge, route, deadline, .. } = exchange;
+    let Exchange {
+        edge,
+        route,
+        deadline,
+        ..
+    } = exchange;
     let mut request = Request::new(message);
     *request.metadata_mut() = metadata;
     let left = deadline.saturating_duration_since(Instant::now());
-    request.set_timeout(left);
+    request.set_timeout(left + LATER);
     let backend = edge.backends[route.upstream].clone();
     let mut client = Grpc::new(backend).max_decoding_message_size(LARGEST_REPLY);
     let calling = async {
-        client.ready().await.map_err(|error| Status::from_error(error.into()))?;
+        client.ready().await.map_err(Status::from_error)?;
         Ok(client.unary(request, route.rpc.clone(), RawCodec).await?)
     };
-    // A service that keeps to the deadline answers first; one that does not is not waited for.
-    timeout_at((*deadline).into(), calling).await.unwrap_or(Err(Failure::Late))
+    // A call that is dropped is cancelled over there.
+    timeout_at((*deadline).into(), calling)
+        .await
+        .unwrap_or(Err(Failure::Late))
 }
 
 fn reply(route: &Route, response: &Response<Bytes>) -> Result<HttpResponse, Problem> {
@@ -203,7 +228,9 @@ fn reply(route: &Route, response: &Response<Bytes>) -> Result<HttpResponse, Prob
         answer.headers_mut().insert(ETAG, value);
     }
     if binding.gives_http_body() {
-        let body = binding.response_http_body(wire).map_err(untranslatable)?;
+        let body = binding
+            .response_http_body(plans, wire)
+            .map_err(untranslatable)?;
         if let Ok(media_type) = HeaderValue::from_str(body.content_type) {
             answer.headers_mut().insert(CONTENT_TYPE, media_type);
         }
@@ -212,7 +239,9 @@ fn reply(route: &Route, response: &Response<Bytes>) -> Result<HttpResponse, Prob
     }
     // JSON takes about twice the room of protobuf.
     let mut json = Vec::with_capacity(wire.len() * 2 + 64);
-    binding.response(plans, wire, &mut json).map_err(untranslatable)?;
+    binding
+        .response(plans, wire, &mut json)
+        .map_err(untranslatable)?;
     let media_type = HeaderValue::from_static("application/json");
     answer.headers_mut().insert(CONTENT_TYPE, media_type);
     Ok(answer.set_body(Bytes::from(json)).map_into_boxed_body())

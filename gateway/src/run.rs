@@ -2,11 +2,10 @@
 
 use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
 
-use actix_web::{App, HttpServer, rt::System};
+use actix_web::rt::System;
 use portico_cache::Denylist;
 use portico_caller::Verifier;
 use portico_service::{Backend, Config, Frame};
-use portico_telemetry::http::Connection;
 use thiserror::Error;
 use tokio::{net::TcpSocket, sync::oneshot};
 use tracing::info;
@@ -14,21 +13,11 @@ use tracing::info;
 use crate::{
     contract::{self, Contracts, Descriptors, Mount, Source},
     edge::{Edge, Shared},
-    server,
+    listen,
 };
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
-
-/// The most connections that one worker holds at once.
-const CONNECTIONS: usize = 10_000;
-
-/// How long a client may take to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long a connection may be idle. Longer than the minute that load balancers in front keep theirs,
-/// so that they close first.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// How long after a request's deadline its worker is waited for when the process stops.
 const GRACE: Duration = Duration::from_secs(1);
@@ -74,7 +63,10 @@ impl Server {
     /// Waits until the gateway has stopped: after the frame's `stop` it accepts nothing more, finishes
     /// what runs within the request timeout, and closes.
     pub async fn run(self) -> Result<(), Error> {
-        self.done.await.map_err(|_closed| Error::Panicked)?.map_err(Error::Serve)
+        self.done
+            .await
+            .map_err(|_closed| Error::Panicked)?
+            .map_err(Error::Serve)
     }
 }
 
@@ -87,6 +79,8 @@ pub fn bind(
     denylist: Denylist,
     frame: &Frame,
 ) -> Result<Server, Error> {
+    // Down until connections are accepted.
+    frame.readiness.check("gateway");
     let contracts = Arc::new(Contracts::new(upstreams.len()));
     mount_embedded(&contracts, &upstreams)?;
     let every = Duration::from_secs(config.gateway.reflect_interval_seconds.max(1));
@@ -111,24 +105,34 @@ pub fn bind(
     };
     let (finished, done) = oneshot::channel();
     let frame = frame.clone();
-    thread::Builder::new().name("gateway".to_owned()).spawn(move || {
-        let result = System::new().block_on(serve(listener, workers, shared, upstreams, frame));
-        // Nobody may be waiting for the end.
-        let _ = finished.send(result);
-    })?;
+    thread::Builder::new()
+        .name("gateway".to_owned())
+        .spawn(move || {
+            let result = System::new().block_on(serve(listener, workers, shared, upstreams, frame));
+            // Nobody may be waiting for the end.
+            let _ = finished.send(result);
+        })?;
     info!(%addr, workers, "listening");
     Ok(Server { addr, done })
 }
 
 fn mount_embedded(contracts: &Contracts, upstreams: &[Upstream]) -> Result<(), Error> {
-    for (index, Upstream { name, descriptors, .. }) in upstreams.iter().enumerate() {
+    for (
+        index,
+        Upstream {
+            name, descriptors, ..
+        },
+    ) in upstreams.iter().enumerate()
+    {
         let Some(set) = descriptors else { continue };
-        let invalid = |error: &dyn std::error::Error| {
-            Error::Descriptors(name.clone(), error.to_string())
-        };
+        let invalid =
+            |error: &dyn std::error::Error| Error::Descriptors(name.clone(), error.to_string());
         let descriptors = Descriptors::embedded(set).map_err(|error| invalid(&error))?;
         let mount = Mount::compile(index, name, true, descriptors);
-        contracts.mount(name, mount.map_err(|error: contract::Error| invalid(&error))?);
+        contracts.mount(
+            name,
+            mount.map_err(|error: contract::Error| invalid(&error))?,
+        );
     }
     Ok(())
 }
@@ -151,27 +155,11 @@ async fn serve(
     frame: Frame,
 ) -> io::Result<()> {
     let patience = shared.request_timeout + GRACE;
-    let app = move || {
-        let backends = upstreams.iter().map(|upstream| (upstream.backend)()).collect();
-        let edge = Edge {
-            shared: shared.clone(),
-            backends,
-        };
-        App::new().configure(server::configure(edge))
+    let edge = move || Edge {
+        shared: shared.clone(),
+        backends: upstreams.iter().map(|it| (it.backend)()).collect(),
     };
-    let server = HttpServer::new(app)
-        .workers(workers)
-        .max_connections(CONNECTIONS)
-        .client_request_timeout(HEAD_TIMEOUT)
-        .keep_alive(KEEP_ALIVE)
-        .tcp_nodelay(true)
-        .shutdown_timeout(patience.as_secs())
-        .disable_signals()
-        .on_connect(|_connection, extensions| {
-            extensions.insert(Connection::open());
-        })
-        .listen_auto_h2c(listener)?
-        .run();
+    let server = listen::server(listener, workers, patience, frame.stop.clone(), edge)?;
     let handle = server.handle();
     let check = frame.readiness.check("gateway");
     check.up();

@@ -9,9 +9,7 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::{
         Method, StatusCode,
-        header::{
-            ALLOW, CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
-        },
+        header::{ALLOW, HeaderValue},
     },
     web,
 };
@@ -23,13 +21,11 @@ use crate::{
     caller,
     contract::{Kind, Target},
     edge::Edge,
-    limits, own,
+    headers, limits, own,
     problem::Problem,
     proxy::{self, Exchange},
     trace,
 };
-
-const REQUEST_ID: HeaderName = HeaderName::from_static(request_id::HEADER);
 
 /// What metrics and traces call a request that met no route.
 static UNMATCHED: LazyLock<Arc<str>> = LazyLock::new(|| "unmatched".into());
@@ -45,7 +41,7 @@ pub fn configure(edge: Edge) -> impl FnOnce(&mut web::ServiceConfig) {
 
 async fn serve(request: HttpRequest, body: web::Payload, edge: web::Data<Edge>) -> HttpResponse {
     let started = Instant::now();
-    let sent = request.headers().get(REQUEST_ID);
+    let sent = request.headers().get(request_id::HEADER);
     let id = request_id::accept_or_new(sent.and_then(|value| value.to_str().ok()));
 
     let contract = edge.shared.contracts.current();
@@ -56,13 +52,20 @@ async fn serve(request: HttpRequest, body: web::Payload, edge: web::Data<Edge>) 
     };
 
     let span = trace::span(&request, template, &id);
-    let answer = answer(&edge, &request, body, &found, &id, started).instrument(span.clone()).await;
+    let answer = answer(&edge, &request, body, &found, &id, started)
+        .instrument(span.clone())
+        .await;
     let mut response = answer.unwrap_or_else(|problem| problem.into_response(&id));
-    finish(&mut response, &id);
+    headers::finish(response.headers_mut(), &id);
 
     let status = response.status().as_u16();
     trace::close(&span, status);
-    metrics::observe(request.method().as_str(), template, status, started.elapsed());
+    metrics::observe(
+        request.method().as_str(),
+        template,
+        status,
+        started.elapsed(),
+    );
     response
 }
 
@@ -80,7 +83,7 @@ async fn answer(
         Found::MethodNotAllowed { allow } if request.method() == Method::OPTIONS => {
             return Ok(options(allow));
         }
-        Found::MethodNotAllowed { allow } => return {
+        Found::MethodNotAllowed { allow } => {
             return Err(Problem::method_not_allowed(allow.join(", ")));
         }
         Found::NotFound => return Err(Problem::not_found()),
@@ -107,16 +110,4 @@ fn options(allow: &[&str]) -> HttpResponse {
         response.headers_mut().insert(ALLOW, value);
     }
     response
-}
-
-/// What every response says, whoever made it.
-fn finish(response: &mut HttpResponse, id: &str) {
-    let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(id) {
-        headers.insert(REQUEST_ID, id);
-    }
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if !headers.contains_key(CACHE_CONTROL) {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
 }

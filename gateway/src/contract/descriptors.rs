@@ -67,7 +67,7 @@ impl Descriptors {
     }
 
     /// How many files there are.
-    pub fn len(&self) -> usize {
+    pub fn file_count(&self) -> usize {
         self.files.len()
     }
 

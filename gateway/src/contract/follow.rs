@@ -55,11 +55,24 @@ impl Contracts {
         let (next, refused) = self.current().with(Arc::new(mount));
         for it in &refused {
             counter!("gateway_route_conflicts_total").increment(1);
-            warn!(upstream = it.upstream, rpc = it.rpc, reason = it.reason, "a route was refused");
+            warn!(
+                upstream = it.upstream,
+                rpc = it.rpc,
+                reason = it.reason,
+                "a route was refused"
+            );
         }
-        let routes = next.routes().filter(|route| route.upstream == index).count();
+        let routes = next
+            .routes()
+            .filter(|route| route.upstream == index)
+            .count();
         let left_out = next.refused(index);
-        info!(upstream = name, routes, refused = left_out, "contract taken over");
+        info!(
+            upstream = name,
+            routes,
+            refused = left_out,
+            "contract taken over"
+        );
         set_gauge("gateway_routes", name, routes);
         set_gauge("gateway_routes_refused", name, left_out);
         self.current.store(Arc::new(next));
@@ -130,7 +143,9 @@ impl Follower {
             contracts.mount(name, mount);
             Ok(())
         });
-        let outcome = compiled.await.unwrap_or_else(|panic| Err(panic.to_string()));
+        let outcome = compiled
+            .await
+            .unwrap_or_else(|panic| Err(panic.to_string()));
         match outcome {
             Ok(()) => {
                 self.rejected = None;
@@ -159,11 +174,21 @@ impl Follower {
         counter!("gateway_contract_refreshes_total",
             "upstream" => name.clone(), "outcome" => outcome)
         .increment(1);
-        set_gauge("gateway_upstream_reachable", name, usize::from(outcome == "invalid"));
+        set_gauge(
+            "gateway_upstream_reachable",
+            name,
+            usize::from(outcome == "invalid"),
+        );
         if self.trouble.as_ref() == Some(&error) {
-            debug!(upstream = name, error, "the upstream's contract still cannot be read");
+            debug!(
+                upstream = name,
+                error, "the upstream's contract still cannot be read"
+            );
         } else {
-            warn!(upstream = name, error, "the upstream's contract cannot be read, the last good one stays");
+            warn!(
+                upstream = name,
+                error, "the upstream's contract cannot be read, the last good one stays"
+            );
             self.trouble = Some(error);
         }
     }

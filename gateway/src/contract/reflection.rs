@@ -87,20 +87,26 @@ struct Start {
 impl Session {
     async fn open(backend: &Backend, path: &'static str) -> Result<Self, Error> {
         let mut client = Grpc::new(backend.clone()).max_decoding_message_size(MOST_BYTES);
-        client.ready().await.map_err(|error| Status::from_error(error.into()))?;
+        client.ready().await.map_err(Status::from_error)?;
         let (asks, questions) = mpsc::channel(1);
         let start = Start {
             client,
             path: PathAndQuery::from_static(path),
             questions: ReceiverStream::new(questions),
         };
-        Ok(Self { asks, start: Some(start), answers: None, bytes: 0 })
+        Ok(Self {
+            asks,
+            start: Some(start),
+            answers: None,
+            bytes: 0,
+        })
     }
 
     async fn fetch(mut self) -> Result<Descriptors, Error> {
         let mut found = Descriptors::default();
-        let Answer::ListServicesResponse(list) =
-            self.ask("services", Ask::ListServices(String::new())).await?
+        let Answer::ListServicesResponse(list) = self
+            .ask("services", Ask::ListServices(String::new()))
+            .await?
         else {
             return Err(Error::Answer);
         };
@@ -131,7 +137,7 @@ impl Session {
             if found.file(&name).is_none() {
                 return Err(Error::Answer);
             }
-            if found.len() > MOST_FILES {
+            if found.file_count() > MOST_FILES {
                 return Err(Error::Large);
             }
         }
@@ -157,7 +163,12 @@ impl Session {
         };
         // A closed channel means that the call is over; the answers say why.
         drop(self.asks.send(question).await);
-        if let Some(Start { mut client, path, questions }) = self.start.take() {
+        if let Some(Start {
+            mut client,
+            path,
+            questions,
+        }) = self.start.take()
+        {
             let codec = ProstCodec::<ServerReflectionRequest, ServerReflectionResponse>::default();
             let call = client.streaming(Request::new(questions), path, codec);
             self.answers = Some(call.await?.into_inner());

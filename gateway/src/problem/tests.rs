@@ -23,7 +23,7 @@ async fn document(problem: Problem) -> Value {
     serde_json::from_slice(&body).unwrap()
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn a_reason_becomes_the_code() {
     let status = Reason::EmailTaken.status("another account has the address");
     let problem = Problem::from_status(&status, &origin());
@@ -77,20 +77,28 @@ fn a_reused_key_is_unprocessable() {
 fn a_stale_etag_is_a_failed_precondition_only_after_if_match() {
     let status = Reason::EtagMismatch.status("changed meanwhile");
     assert_eq!(Problem::from_status(&status, &origin()).status(), 409);
-    let origin = Origin { if_match: true, ..origin() };
+    let origin = Origin {
+        if_match: true,
+        ..origin()
+    };
     assert_eq!(Problem::from_status(&status, &origin).status(), 412);
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn a_fault_of_the_service_keeps_its_words_inside() {
-    for code in [Code::Internal, Code::Unknown, Code::DataLoss, Code::Unavailable] {
+    for code in [
+        Code::Internal,
+        Code::Unknown,
+        Code::DataLoss,
+        Code::Unavailable,
+    ] {
         let status = Status::new(code, "secret table users_v2 is locked");
         let document = document(Problem::from_status(&status, &origin())).await;
         assert!(!document.to_string().contains("users_v2"), "{document}");
     }
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn violations_are_named_as_the_caller_wrote_them() {
     let status = invalid([
         Violation::new("user.display_name", "too long"),
@@ -126,7 +134,10 @@ fn only_what_is_inside_the_body_loses_its_prefix() {
     assert_eq!(as_written("user.display_name", &origin), "displayName");
     assert_eq!(as_written("user", &origin), "user");
     assert_eq!(as_written("request_id", &origin), "requestId");
-    let whole = Origin { body_field: None, ..origin };
+    let whole = Origin {
+        body_field: None,
+        ..origin
+    };
     assert_eq!(as_written("user.display_name", &whole), "user.displayName");
 }
 
@@ -149,14 +160,20 @@ fn a_challenge_says_what_was_wrong_with_the_token() {
     };
     let missing = Reason::TokenMissing.status("no token");
     assert_eq!(header(&missing, &origin()), "Bearer");
-    let sent = Origin { token: true, ..origin() };
+    let sent = Origin {
+        token: true,
+        ..origin()
+    };
     let expired = Reason::TokenExpired.status("expired");
     assert_eq!(header(&expired, &sent), r#"Bearer error="invalid_token""#);
     let scopes = ["users:read".to_owned(), "users:write".to_owned()];
-    let scoped = Origin { scopes: &scopes, ..sent };
+    let narrow = Origin {
+        scopes: &scopes,
+        ..sent
+    };
     let scope = Reason::InsufficientScope.status("no");
     assert_eq!(
-        header(&scope, &scoped),
+        header(&scope, &narrow),
         r#"Bearer error="insufficient_scope", scope="users:read users:write""#
     );
     let wrong = Reason::InvalidCredentials.status("no");
@@ -170,6 +187,12 @@ fn a_strangers_reason_is_kept_only_when_it_is_a_name() {
         let details = ErrorDetails::with_error_info(reason, "orders.example", []);
         Status::with_error_details(Code::NotFound, "no order", details)
     };
-    assert_eq!(Problem::from_status(&named("ORDER_GONE"), &origin()).code(), "ORDER_GONE");
-    assert_eq!(Problem::from_status(&named("<b>\r\n"), &origin()).code(), "NOT_FOUND");
+    assert_eq!(
+        Problem::from_status(&named("ORDER_GONE"), &origin()).code(),
+        "ORDER_GONE"
+    );
+    assert_eq!(
+        Problem::from_status(&named("<b>\r\n"), &origin()).code(),
+        "NOT_FOUND"
+    );
 }

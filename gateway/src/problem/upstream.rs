@@ -168,14 +168,18 @@ pub(super) fn as_written(path: &str, origin: &Origin<'_>) -> String {
     };
     let written = plans.json_path(request, path);
     match origin.body_field.and_then(|field| path.strip_prefix(field)) {
-        Some(rest) if rest.starts_with('.') => within_body(&written).to_owned(),
+        Some(rest) if rest.starts_with(['.', '[']) => within_body(&written).to_owned(),
         _ => written,
     }
 }
 
-/// What is left of a JSON path when the field that the body is goes off its front.
+/// What is left of a path when the field that the body is goes off its front; empty for the body as a
+/// whole.
 pub(crate) fn within_body(path: &str) -> &str {
-    path.split_once('.').map_or(path, |(_field, rest)| rest)
+    match path.find(['.', '[']) {
+        Some(at) => path[at..].trim_start_matches('.'),
+        None => "",
+    }
 }
 
 /// `Retry-After` counts whole seconds, and zero would invite a storm.

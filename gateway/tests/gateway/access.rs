@@ -11,7 +11,10 @@ const USERS: &str = "/api/v1/users";
 /// Sends one token and checks how it is refused.
 async fn refused(edge: &Edge, token: &str, code: &str) -> Value {
     let response = edge.get(USERS).bearer_auth(token).send().await.unwrap();
-    let challenge = response.headers()["www-authenticate"].to_str().unwrap().to_owned();
+    let challenge = response.headers()["www-authenticate"]
+        .to_str()
+        .unwrap()
+        .to_owned();
     assert_eq!(challenge, r#"Bearer error="invalid_token""#);
     let calls = edge.accounts.calls();
     assert_eq!(calls, 0, "a refused call must not reach the service");
@@ -24,7 +27,12 @@ async fn a_missing_token_is_asked_for() {
     let response = edge.get(USERS).send().await.unwrap();
     assert_eq!(response.headers()["www-authenticate"], "Bearer");
     problem(response, 401, "TOKEN_MISSING").await;
-    let response = edge.get(USERS).basic_auth("a", Some("b")).send().await.unwrap();
+    let response = edge
+        .get(USERS)
+        .basic_auth("a", Some("b"))
+        .send()
+        .await
+        .unwrap();
     problem(response, 401, "TOKEN_MISSING").await;
 }
 
@@ -33,13 +41,23 @@ async fn bad_tokens_are_refused_at_the_edge() {
     let edge = Edge::start().await;
     let good = Issuer::claims("users:read");
 
-    let expired = Claims { iat: good.iat - 900, exp: good.iat - 300, ..good.clone() };
+    let expired = Claims {
+        iat: good.iat - 900,
+        exp: good.iat - 300,
+        ..good.clone()
+    };
     refused(&edge, &edge.issuer.sign(&expired), "TOKEN_EXPIRED").await;
 
-    let elsewhere = Claims { aud: Audience::One("somebody-else".to_owned()), ..good.clone() };
+    let elsewhere = Claims {
+        aud: Audience::One("somebody-else".to_owned()),
+        ..good.clone()
+    };
     refused(&edge, &edge.issuer.sign(&elsewhere), "TOKEN_INVALID").await;
 
-    let foreign = Claims { iss: "https://evil.test".to_owned(), ..good.clone() };
+    let foreign = Claims {
+        iss: "https://evil.test".to_owned(),
+        ..good.clone()
+    };
     refused(&edge, &edge.issuer.sign(&foreign), "TOKEN_INVALID").await;
 
     let forged = Issuer::new().sign(&good);
@@ -55,7 +73,9 @@ async fn bad_tokens_are_refused_at_the_edge() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_tokens_are_one_too_many() {
     let edge = Edge::start().await;
-    let request = edge.admin(Method::GET, USERS).header("authorization", "Bearer other");
+    let request = edge
+        .admin(Method::GET, USERS)
+        .header("authorization", "Bearer other");
     problem(request.send().await.unwrap(), 401, "TOKEN_INVALID").await;
     assert_eq!(edge.accounts.calls(), 0);
 }
@@ -66,7 +86,9 @@ async fn a_revoked_session_is_refused() {
     let token = edge.issuer.token("users:read");
     let response = edge.get(USERS).bearer_auth(&token).send().await.unwrap();
     assert_eq!(response.status(), 200);
-    edge.denylist.deny("s-1", std::time::Duration::from_secs(60)).await;
+    edge.denylist
+        .deny("s-1", std::time::Duration::from_mins(1))
+        .await;
     let response = edge.get(USERS).bearer_auth(&token).send().await.unwrap();
     problem(response, 401, "SESSION_REVOKED").await;
 }
@@ -98,7 +120,9 @@ async fn whose_it_is_decides_the_service() {
 async fn a_public_route_takes_anybody_even_with_a_bad_token() {
     let edge = Edge::start().await;
     let login = json!({"email": "a@example.com", "password": "right"});
-    let request = edge.request(Method::POST, "/api/v1/auth/login").json(&login);
+    let request = edge
+        .request(Method::POST, "/api/v1/auth/login")
+        .json(&login);
     let response = request.bearer_auth("stale").send().await.unwrap();
     assert_eq!(response.status(), 200);
     let sent = edge.accounts.metadata();
@@ -109,7 +133,9 @@ async fn a_public_route_takes_anybody_even_with_a_bad_token() {
 async fn an_ended_session_is_denied_before_the_answer_arrives() {
     let edge = Edge::start().await;
     let token = edge.issuer.token("users:read");
-    let logout = edge.request(Method::POST, "/api/v1/auth/logout").bearer_auth(&token);
+    let logout = edge
+        .request(Method::POST, "/api/v1/auth/logout")
+        .bearer_auth(&token);
     let response = logout.send().await.unwrap();
     assert_eq!(response.status(), 200);
     assert!(!response.headers().contains_key("portico-ended-session"));
@@ -122,7 +148,9 @@ async fn an_ended_session_is_denied_before_the_answer_arrives() {
 async fn a_refused_refresh_may_end_a_session_too() {
     let edge = Edge::start().await;
     let body = json!({"refreshToken": "used"});
-    let request = edge.request(Method::POST, "/api/v1/auth/refresh").json(&body);
+    let request = edge
+        .request(Method::POST, "/api/v1/auth/refresh")
+        .json(&body);
     problem(request.send().await.unwrap(), 401, "INVALID_GRANT").await;
     assert!(edge.denylist.is_denied("s-1"));
 }

@@ -1,9 +1,10 @@
 //! The real binary.
 
 use std::{
+    fs::File,
     net::TcpListener,
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use reqwest::Client;
@@ -22,13 +23,18 @@ impl Drop for Running {
 
 /// Free at this moment, which is as good as it gets for another process.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_binary_serves_stops_and_says_how_it_fares() {
     let (public, ops, nobody) = (free_port(), free_port(), free_port());
     let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
     let child = Command::new(env!("CARGO_BIN_EXE_portico-gateway"))
         .arg("serve")
         .current_dir(folder.path())
@@ -37,23 +43,33 @@ async fn the_binary_serves_stops_and_says_how_it_fares() {
         .env("USER__URL", format!("http://127.0.0.1:{nobody}"))
         .env("AUTH__URL", format!("http://127.0.0.1:{nobody}"))
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(File::create(&log).unwrap())
         .spawn()
         .unwrap();
     let mut running = Running(child);
-    let client = Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
+    let client = Client::builder()
+        .timeout(Duration::from_secs(10))
+        .build()
+        .unwrap();
     let get = |port: u16, path: &str| client.get(format!("http://127.0.0.1:{port}{path}")).send();
     eventually("the gateway is ready", || async {
-        get(ops, "/ready").await.is_ok_and(|response| response.status() == 200)
+        get(public, "/ready")
+            .await
+            .is_ok_and(|response| response.status() == 200)
     })
     .await;
 
     assert_eq!(get(public, "/health").await.unwrap().status(), 200);
-    assert_eq!(get(public, "/ready").await.unwrap().status(), 200);
+    assert_eq!(get(ops, "/ready").await.unwrap().status(), 200);
     let response = get(public, "/.well-known/jwks.json").await.unwrap();
     assert_eq!(response.headers()["retry-after"], "1");
     problem(response, 503, "UNAVAILABLE").await;
-    problem(get(public, "/api/v1/users").await.unwrap(), 401, "TOKEN_MISSING").await;
+    problem(
+        get(public, "/api/v1/users").await.unwrap(),
+        401,
+        "TOKEN_MISSING",
+    )
+    .await;
     problem(get(public, "/secret/path").await.unwrap(), 404, "NOT_FOUND").await;
 
     let metrics = get(ops, "/metrics").await.unwrap().text().await.unwrap();
@@ -69,12 +85,27 @@ async fn the_binary_serves_stops_and_says_how_it_fares() {
     assert!(!metrics.contains("secret/path"), "a path became a label");
 
     let id = running.0.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-    eventually("the gateway stops", || {
-        let ended = running.0.try_wait().unwrap();
-        async move { ended.is_some_and(|status| status.success()) }
-    })
-    .await;
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &id])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let asked = Instant::now();
+    let status = loop {
+        match running.0.try_wait().unwrap() {
+            Some(status) => break status,
+            None => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+        let log = || std::fs::read_to_string(&log).unwrap();
+        assert!(
+            asked.elapsed() < Duration::from_secs(5),
+            "it does not stop\n{}",
+            log()
+        );
+    };
+    assert!(status.success(), "{status}");
 }
 
 #[test]

@@ -12,7 +12,11 @@ use crate::support::{ADA, Edge, problem};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_is_proto_json() {
     let edge = Edge::start().await;
-    let response = edge.admin(Method::GET, "/api/v1/users?pageSize=7").send().await.unwrap();
+    let response = edge
+        .admin(Method::GET, "/api/v1/users?pageSize=7")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["content-type"], "application/json");
     let list: Value = response.json().await.unwrap();
@@ -21,7 +25,12 @@ async fn a_reply_is_proto_json() {
     assert_eq!(edge.accounts.listed().page_size, 7);
 
     let body = json!({"email": "a@example.com"});
-    let response = edge.admin(Method::POST, "/api/v1/users").json(&body).send().await.unwrap();
+    let response = edge
+        .admin(Method::POST, "/api/v1/users")
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(edge.accounts.created().user.unwrap().email, "a@example.com");
 }
@@ -29,7 +38,11 @@ async fn a_reply_is_proto_json() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_says_how_it_may_be_kept() {
     let edge = Edge::start().await;
-    let plain = edge.admin(Method::GET, "/api/v1/users").send().await.unwrap();
+    let plain = edge
+        .admin(Method::GET, "/api/v1/users")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(plain.headers()["cache-control"], "no-store");
     assert_eq!(plain.headers()["x-content-type-options"], "nosniff");
     let missing = edge.get("/nothing").send().await.unwrap();
@@ -64,20 +77,33 @@ async fn options_names_the_methods() {
     let path = format!("/api/v1/users/{ADA}");
     let response = edge.request(Method::OPTIONS, &path).send().await.unwrap();
     assert_eq!(response.status(), 204);
-    let mut allow: Vec<_> = response.headers()["allow"].to_str().unwrap().split(", ").collect();
+    let mut allow: Vec<_> = response.headers()["allow"]
+        .to_str()
+        .unwrap()
+        .split(", ")
+        .collect();
     allow.sort_unstable();
     assert_eq!(allow, ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH"]);
-    let response = edge.request(Method::OPTIONS, "/nothing").send().await.unwrap();
+    let response = edge
+        .request(Method::OPTIONS, "/nothing")
+        .send()
+        .await
+        .unwrap();
     problem(response, 404, "NOT_FOUND").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_keeps_its_id_when_it_is_sane() {
     let edge = Edge::start().await;
-    let request = edge.admin(Method::GET, "/api/v1/users").header("x-request-id", "r-42");
+    let request = edge
+        .admin(Method::GET, "/api/v1/users")
+        .header("x-request-id", "r-42");
     let response = request.send().await.unwrap();
     assert_eq!(response.headers()["x-request-id"], "r-42");
-    assert_eq!(edge.accounts.metadata().get("x-request-id").unwrap(), "r-42");
+    assert_eq!(
+        edge.accounts.metadata().get("x-request-id").unwrap(),
+        "r-42"
+    );
     let request = edge.get("/nothing").header("x-request-id", "<script>");
     let response = request.send().await.unwrap();
     assert_ne!(response.headers()["x-request-id"], "<script>");
@@ -106,7 +132,13 @@ async fn spoofed_headers_go_no_further() {
     assert_eq!(sent.get("portico-user-agent").unwrap(), "browser/1");
     assert_eq!(sent.get("traceparent").unwrap(), parent);
     assert!(sent.get("grpc-timeout").unwrap().to_str().unwrap() != "1n");
-    for gone in ["x-forwarded-host", "forwarded", "portico-caller", "cookie", "grpc-encoding"] {
+    for gone in [
+        "x-forwarded-host",
+        "forwarded",
+        "portico-caller",
+        "cookie",
+        "grpc-encoding",
+    ] {
         assert!(sent.get(gone).is_none(), "{gone}");
     }
 }
@@ -118,7 +150,10 @@ async fn health_and_readiness_answer_everybody() {
     for (path, status) in [("/health", "alive"), ("/ready", "ready")] {
         let response = edge.get(path).send().await.unwrap();
         assert_eq!(response.status(), 200);
-        assert_eq!(response.json::<Value>().await.unwrap(), json!({"status": status}));
+        assert_eq!(
+            response.json::<Value>().await.unwrap(),
+            json!({"status": status})
+        );
     }
     edge.frame.readiness.check("database").down("locked");
     let response = edge.get("/ready").send().await.unwrap();
@@ -160,14 +195,20 @@ async fn odd_paths_reach_nothing_else() {
             "{line} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
         );
         let answer = raw(&edge, &request).await;
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{line}: {answer}");
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{line}: {answer}"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn http2_without_tls_is_spoken() {
     let edge = Edge::start().await;
-    let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let client = reqwest::Client::builder()
+        .http2_prior_knowledge()
+        .build()
+        .unwrap();
     let url = format!("http://{}/.well-known/jwks.json", edge.addr);
     let response = client.get(url).send().await.unwrap();
     assert_eq!(response.version(), reqwest::Version::HTTP_2);
@@ -184,4 +225,22 @@ async fn stopping_finishes_and_frees_the_port() {
     edge.stop().await;
     assert!(!readiness.is_ready());
     assert!(TcpStream::connect(addr).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_without_a_request_do_not_hold_up_a_stop() {
+    let edge = Edge::start().await;
+    edge.frame.readiness.wait().await;
+    let silent = TcpStream::connect(edge.addr).await.unwrap();
+    let mut half = TcpStream::connect(edge.addr).await.unwrap();
+    half.write_all(b"GET /health HTTP/1.1\r\nhost:")
+        .await
+        .unwrap();
+    let kept = edge.get("/health").send().await.unwrap();
+    assert_eq!(kept.status(), 200);
+    let started = std::time::Instant::now();
+    edge.stop().await;
+    let took = started.elapsed();
+    assert!(took < std::time::Duration::from_secs(4), "{took:?}");
+    drop((silent, half));
 }

@@ -1,5 +1,7 @@
 //! The gateway through its public door: HTTP in front, gRPC services of the tests' own behind.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod access;
 mod binary;
 mod http;

@@ -21,7 +21,9 @@ async fn a_reply_carries_its_etag() {
 async fn if_match_goes_into_the_body_field() {
     let edge = Edge::start().await;
     let body = json!({"displayName": "Ada L."});
-    let request = edge.admin(Method::PATCH, &ada()).header("if-match", "\"e-1\"");
+    let request = edge
+        .admin(Method::PATCH, &ada())
+        .header("if-match", "\"e-1\"");
     let response = request.json(&body).send().await.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["etag"], "\"e-2\"");
@@ -36,22 +38,36 @@ async fn if_match_goes_into_the_body_field() {
 async fn a_stale_if_match_is_a_failed_precondition() {
     let edge = Edge::start().await;
     let body = json!({"displayName": "Ada L."});
-    let request = edge.admin(Method::PATCH, &ada()).header("if-match", "\"e-0\"");
-    problem(request.json(&body).send().await.unwrap(), 412, "ETAG_MISMATCH").await;
+    let request = edge
+        .admin(Method::PATCH, &ada())
+        .header("if-match", "\"e-0\"");
+    problem(
+        request.json(&body).send().await.unwrap(),
+        412,
+        "ETAG_MISMATCH",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stale_etag_in_the_body_is_a_conflict() {
     let edge = Edge::start().await;
     let body = json!({"displayName": "Ada L.", "etag": "e-0"});
-    let response = edge.admin(Method::PATCH, &ada()).json(&body).send().await.unwrap();
+    let response = edge
+        .admin(Method::PATCH, &ada())
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
     problem(response, 409, "ETAG_MISMATCH").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn if_match_goes_into_the_request_itself_where_it_has_an_etag() {
     let edge = Edge::start().await;
-    let request = edge.admin(Method::DELETE, &ada()).header("if-match", "\"e-1\"");
+    let request = edge
+        .admin(Method::DELETE, &ada())
+        .header("if-match", "\"e-1\"");
     let response = request.send().await.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(response.json::<Value>().await.unwrap(), json!({}));
@@ -70,7 +86,9 @@ async fn tags_that_cannot_match_fail_before_the_call() {
         let request = edge.admin(Method::DELETE, &ada()).header("if-match", tags);
         problem(request.send().await.unwrap(), 412, "ETAG_MISMATCH").await;
     }
-    let request = edge.admin(Method::POST, "/api/v1/auth/logout").header("if-match", "\"e-1\"");
+    let request = edge
+        .admin(Method::POST, "/api/v1/auth/logout")
+        .header("if-match", "\"e-1\"");
     problem(request.send().await.unwrap(), 412, "ETAG_MISMATCH").await;
     assert_eq!(edge.accounts.calls(), 0);
 }
@@ -79,10 +97,19 @@ async fn tags_that_cannot_match_fail_before_the_call() {
 async fn an_idempotency_key_becomes_the_request_id_of_the_message() {
     let edge = Edge::start().await;
     let body = json!({"email": "a@example.com"});
-    let request = edge.admin(Method::POST, "/api/v1/users").header("idempotency-key", "k-1");
+    let request = edge
+        .admin(Method::POST, "/api/v1/users")
+        .header("idempotency-key", "k-1");
     assert_eq!(request.json(&body).send().await.unwrap().status(), 200);
     assert_eq!(edge.accounts.created().request_id, "k-1");
-    let request = edge.admin(Method::POST, "/api/v1/users").header("idempotency-key", "a b");
-    let document = problem(request.json(&body).send().await.unwrap(), 400, "INVALID_FIELD").await;
+    let request = edge
+        .admin(Method::POST, "/api/v1/users")
+        .header("idempotency-key", "a b");
+    let document = problem(
+        request.json(&body).send().await.unwrap(),
+        400,
+        "INVALID_FIELD",
+    )
+    .await;
     assert_eq!(document["errors"][0]["field"], "Idempotency-Key");
 }

@@ -11,8 +11,14 @@ const USERS: &str = "/api/v1/users";
 async fn a_body_that_is_no_json_is_refused() {
     let edge = Edge::start().await;
     for body in ["{", "{\"email\": }", "nonsense", "[]"] {
-        let request = edge.admin(Method::POST, USERS).header("content-type", "application/json");
-        let problem = problem(request.body(body).send().await.unwrap(), 400, "INVALID_JSON");
+        let request = edge
+            .admin(Method::POST, USERS)
+            .header("content-type", "application/json");
+        let problem = problem(
+            request.body(body).send().await.unwrap(),
+            400,
+            "INVALID_JSON",
+        );
         problem.await;
     }
     assert_eq!(edge.accounts.calls(), 0);
@@ -22,11 +28,20 @@ async fn a_body_that_is_no_json_is_refused() {
 async fn an_unknown_field_is_named() {
     let edge = Edge::start().await;
     let body = json!({"email": "a@example.com", "nickname": "x"});
-    let response = edge.admin(Method::POST, USERS).json(&body).send().await.unwrap();
+    let response = edge
+        .admin(Method::POST, USERS)
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
     let document = problem(response, 400, "UNKNOWN_FIELD").await;
     assert_eq!(document["errors"][0]["field"], "nickname");
 
-    let response = edge.admin(Method::GET, "/api/v1/users?colour=red").send().await.unwrap();
+    let response = edge
+        .admin(Method::GET, "/api/v1/users?colour=red")
+        .send()
+        .await
+        .unwrap();
     let document = problem(response, 400, "UNKNOWN_FIELD").await;
     assert_eq!(document["errors"][0]["field"], "colour");
     assert_eq!(edge.accounts.calls(), 0);
@@ -36,11 +51,20 @@ async fn an_unknown_field_is_named() {
 async fn a_value_of_the_wrong_type_is_named() {
     let edge = Edge::start().await;
     let body = json!({"email": "a@example.com", "displayName": 7});
-    let response = edge.admin(Method::POST, USERS).json(&body).send().await.unwrap();
+    let response = edge
+        .admin(Method::POST, USERS)
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
     let document = problem(response, 400, "INVALID_FIELD").await;
     assert_eq!(document["errors"][0]["field"], "displayName");
 
-    let response = edge.admin(Method::GET, "/api/v1/users?pageSize=many").send().await.unwrap();
+    let response = edge
+        .admin(Method::GET, "/api/v1/users?pageSize=many")
+        .send()
+        .await
+        .unwrap();
     let document = problem(response, 400, "INVALID_FIELD").await;
     assert_eq!(document["errors"][0]["field"], "pageSize");
 }
@@ -49,7 +73,12 @@ async fn a_value_of_the_wrong_type_is_named() {
 async fn violations_of_a_service_are_named_as_the_caller_wrote_them() {
     let edge = Edge::start().await;
     let body = json!({"email": "none", "displayName": "x"});
-    let response = edge.admin(Method::POST, USERS).json(&body).send().await.unwrap();
+    let response = edge
+        .admin(Method::POST, USERS)
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
     let document = problem(response, 400, "INVALID_ARGUMENT").await;
     assert_eq!(document["errors"][0]["field"], "email");
     assert_eq!(document["errors"][1]["field"], "displayName");
@@ -59,7 +88,12 @@ async fn violations_of_a_service_are_named_as_the_caller_wrote_them() {
 async fn reasons_of_a_service_are_the_codes() {
     let edge = Edge::start().await;
     let body = json!({"email": "taken@example.com"});
-    let response = edge.admin(Method::POST, USERS).json(&body).send().await.unwrap();
+    let response = edge
+        .admin(Method::POST, USERS)
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
     problem(response, 409, "EMAIL_TAKEN").await;
 
     let unknown = "/api/v1/users/018f0000-0000-7000-8000-00000000ffff";
@@ -71,13 +105,17 @@ async fn reasons_of_a_service_are_the_codes() {
     problem(response, 409, "LAST_ADMINISTRATOR").await;
 
     let login = json!({"email": "a@example.com", "password": "wrong"});
-    let request = edge.request(Method::POST, "/api/v1/auth/login").json(&login);
+    let request = edge
+        .request(Method::POST, "/api/v1/auth/login")
+        .json(&login);
     let response = request.send().await.unwrap();
     assert_eq!(response.headers()["www-authenticate"], "Bearer");
     problem(response, 401, "INVALID_CREDENTIALS").await;
 
     let login = json!({"email": "a@example.com", "password": "full"});
-    let request = edge.request(Method::POST, "/api/v1/auth/login").json(&login);
+    let request = edge
+        .request(Method::POST, "/api/v1/auth/login")
+        .json(&login);
     let response = request.send().await.unwrap();
     assert_eq!(response.headers()["retry-after"], "3");
     problem(response, 429, "OVERLOADED").await;
@@ -86,7 +124,11 @@ async fn reasons_of_a_service_are_the_codes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fault_of_a_service_keeps_its_cause_inside() {
     let edge = Edge::start().await;
-    let response = edge.admin(Method::GET, "/api/v1/users/broken").send().await.unwrap();
+    let response = edge
+        .admin(Method::GET, "/api/v1/users/broken")
+        .send()
+        .await
+        .unwrap();
     let document = problem(response, 500, "INTERNAL").await;
     assert!(!document.to_string().contains("users_v2"), "{document}");
 
@@ -121,7 +163,11 @@ async fn a_path_without_a_route_is_not_found() {
 async fn a_method_without_a_route_says_which_have_one() {
     let edge = Edge::start().await;
     let response = edge.admin(Method::DELETE, USERS).send().await.unwrap();
-    let mut allow: Vec<_> = response.headers()["allow"].to_str().unwrap().split(", ").collect();
+    let mut allow: Vec<_> = response.headers()["allow"]
+        .to_str()
+        .unwrap()
+        .split(", ")
+        .collect();
     allow.sort_unstable();
     assert_eq!(allow, ["GET", "HEAD", "OPTIONS", "POST"]);
     problem(response, 405, "METHOD_NOT_ALLOWED").await;
@@ -133,15 +179,34 @@ async fn a_method_without_a_route_says_which_have_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_must_be_json_by_its_type() {
     let edge = Edge::start().await;
-    for media_type in ["text/plain", "application/x-www-form-urlencoded", "application/xml", "json"] {
-        let request = edge.admin(Method::POST, USERS).header("content-type", media_type);
+    for media_type in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/xml",
+        "json",
+    ] {
+        let request = edge
+            .admin(Method::POST, USERS)
+            .header("content-type", media_type);
         let response = request.body("{}").send().await.unwrap();
         problem(response, 415, "UNSUPPORTED_MEDIA_TYPE").await;
     }
-    let response = edge.admin(Method::POST, USERS).body("{}").send().await.unwrap();
+    let response = edge
+        .admin(Method::POST, USERS)
+        .body("{}")
+        .send()
+        .await
+        .unwrap();
     problem(response, 415, "UNSUPPORTED_MEDIA_TYPE").await;
-    let request = edge.admin(Method::POST, USERS).header("content-type", "application/json");
-    let response = request.header("content-encoding", "gzip").body("{}").send().await.unwrap();
+    let request = edge
+        .admin(Method::POST, USERS)
+        .header("content-type", "application/json");
+    let response = request
+        .header("content-encoding", "gzip")
+        .body("{}")
+        .send()
+        .await
+        .unwrap();
     problem(response, 415, "UNSUPPORTED_MEDIA_TYPE").await;
 }
 
@@ -149,27 +214,48 @@ async fn a_body_must_be_json_by_its_type() {
 async fn a_body_where_none_is_taken_is_refused() {
     let edge = Edge::start().await;
     let path = format!("/api/v1/users/{ADA}");
-    let response = edge.admin(Method::GET, &path).json(&json!({})).send().await.unwrap();
+    let response = edge
+        .admin(Method::GET, &path)
+        .json(&json!({}))
+        .send()
+        .await
+        .unwrap();
     problem(response, 400, "BAD_REQUEST").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_over_the_limit_is_refused() {
     let settings = vec![("GATEWAY__BODY_LIMIT_BYTES", "1024")];
-    let edge = Edge::start_with(Start { settings, ..Start::default() }).await;
+    let edge = Edge::start_with(Start {
+        settings,
+        ..Start::default()
+    })
+    .await;
     let body = json!({"email": "a@example.com", "displayName": "x".repeat(2000)});
-    let response = edge.admin(Method::POST, USERS).json(&body).send().await.unwrap();
+    let response = edge
+        .admin(Method::POST, USERS)
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
     problem(response, 413, "BODY_TOO_LARGE").await;
 
     // Without a length in front, the bytes are counted as they come.
     let chunks = (0..40).map(|_| Ok::<_, std::io::Error>(vec![b' '; 100]));
-    let request = edge.admin(Method::POST, USERS).header("content-type", "application/json");
+    let request = edge
+        .admin(Method::POST, USERS)
+        .header("content-type", "application/json");
     let body = reqwest::Body::wrap_stream(futures_util::stream::iter(chunks));
     let response = request.body(body).send().await.unwrap();
     problem(response, 413, "BODY_TOO_LARGE").await;
 
     let fits = json!({"email": "a@example.com", "displayName": "x".repeat(900)});
-    let response = edge.admin(Method::POST, USERS).json(&fits).send().await.unwrap();
+    let response = edge
+        .admin(Method::POST, USERS)
+        .json(&fits)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(response.status(), 200);
 }
 
@@ -180,7 +266,9 @@ async fn a_head_over_the_limit_is_refused() {
     let response = edge.admin(Method::GET, &path).send().await.unwrap();
     problem(response, 414, "URI_TOO_LONG").await;
 
-    let request = edge.admin(Method::GET, USERS).header("x-padding", "a".repeat(40_000));
+    let request = edge
+        .admin(Method::GET, USERS)
+        .header("x-padding", "a".repeat(40_000));
     problem(request.send().await.unwrap(), 431, "HEADERS_TOO_LARGE").await;
     assert_eq!(edge.accounts.calls(), 0);
 }

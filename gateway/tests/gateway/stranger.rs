@@ -9,7 +9,11 @@ const ORDER: &str = "/api/v1/orders/o-1";
 
 async fn beside(orders: &Orders) -> Edge {
     let upstreams = vec![("orders", orders.url())];
-    Edge::start_with(Start { upstreams, ..Start::default() }).await
+    Edge::start_with(Start {
+        upstreams,
+        ..Start::default()
+    })
+    .await
 }
 
 async fn status(edge: &Edge, path: &str) -> u16 {
@@ -17,7 +21,10 @@ async fn status(edge: &Edge, path: &str) -> u16 {
 }
 
 async fn mounted(edge: &Edge) {
-    eventually("the service is mounted", || async { status(edge, ORDER).await == 200 }).await;
+    eventually("the service is mounted", || async {
+        status(edge, ORDER).await == 200
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,10 +53,20 @@ async fn its_policy_holds_and_none_means_a_token() {
     let response = edge.request(Method::POST, cancel).send().await.unwrap();
     problem(response, 401, "TOKEN_MISSING").await;
     let token = edge.issuer.token("");
-    let request = edge.request(Method::POST, cancel).bearer_auth(token).json(&json!({"cents": "5"}));
+    let request = edge
+        .request(Method::POST, cancel)
+        .bearer_auth(token)
+        .json(&json!({"cents": "5"}));
     let order: Value = request.send().await.unwrap().json().await.unwrap();
-    assert_eq!(order, json!({"name": "o-1", "cents": "5", "said": "CancelOrder"}));
-    let response = edge.admin(Method::POST, "/api/v1/orders:purge").send().await.unwrap();
+    assert_eq!(
+        order,
+        json!({"name": "o-1", "cents": "5", "said": "CancelOrder"})
+    );
+    let response = edge
+        .admin(Method::POST, "/api/v1/orders:purge")
+        .send()
+        .await
+        .unwrap();
     problem(response, 404, "NOT_FOUND").await;
 }
 
@@ -70,9 +87,20 @@ async fn routes_that_others_have_are_refused_to_it() {
     let path = format!("/api/v1/users/{ADA}");
     let response = edge.get(&path).send().await.unwrap();
     problem(response, 401, "TOKEN_MISSING").await;
-    let user: Value = edge.admin(Method::GET, &path).send().await.unwrap().json().await.unwrap();
+    let user: Value = edge
+        .admin(Method::GET, &path)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     assert_eq!(user["email"], "ada@example.com");
-    let response = edge.get("/.well-known/openid-configuration").send().await.unwrap();
+    let response = edge
+        .get("/.well-known/openid-configuration")
+        .send()
+        .await
+        .unwrap();
     problem(response, 404, "NOT_FOUND").await;
 }
 
@@ -89,20 +117,30 @@ async fn a_redeployed_service_is_picked_up() {
     let orders = Orders::start().await;
     let edge = beside(&orders).await;
     mounted(&edge).await;
-    let shipped = "/api/v1/orders/o-1:ship";
+    let shipped = "/api/v1/shipments/o-1";
     assert_eq!(status(&edge, shipped).await, 404);
 
     let listen = orders.addr.to_string();
     orders.stop().await;
     let more = r#"
       rpc ShipOrder(Order) returns (Order) {
-        option (google.api.http) = {get: "/api/v1/orders/{name}:ship"};
+        option (google.api.http) = {get: "/api/v1/shipments/{name}"};
         option (portico.policy.v1.policy) = {access: ACCESS_PUBLIC};
       }"#;
     let orders = Orders::deploy(&listen, more, Reflection::V1).await;
-    eventually("the new route appears", || async { status(&edge, shipped).await == 200 }).await;
+    eventually("the new route appears", || async {
+        status(&edge, shipped).await == 200
+    })
+    .await;
     mounted(&edge).await;
-    let order: Value = edge.get(shipped).send().await.unwrap().json().await.unwrap();
+    let order: Value = edge
+        .get(shipped)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     assert_eq!(order["said"], "ShipOrder");
     drop(orders);
 }

@@ -8,7 +8,7 @@ mod orders;
 pub use accounts::{ADA, Accounts};
 pub use edge::{Edge, Start};
 pub use issuer::Issuer;
-pub use orders::Orders;
+pub use orders::{Orders, Reflection};
 
 use reqwest::Response;
 use serde_json::Value;
@@ -18,12 +18,22 @@ pub async fn problem(response: Response, status: u16, code: &str) -> Value {
     let (got, headers) = (response.status(), response.headers().clone());
     let text = response.text().await.expect("the body arrives");
     assert_eq!(got, status, "{text}");
-    assert_eq!(headers["content-type"], "application/problem+json", "{text}");
+    assert_eq!(
+        headers["content-type"], "application/problem+json",
+        "{text}"
+    );
     let problem: Value = serde_json::from_str(&text).expect("a problem is JSON");
     assert_eq!(problem["code"], code, "{text}");
     assert_eq!(problem["status"], status, "{text}");
-    assert_eq!(problem["requestId"], headers["x-request-id"].to_str().unwrap(), "{text}");
-    assert!(problem["title"].is_string() && problem["detail"].is_string(), "{text}");
+    assert_eq!(
+        problem["requestId"],
+        headers["x-request-id"].to_str().unwrap(),
+        "{text}"
+    );
+    assert!(
+        problem["title"].is_string() && problem["detail"].is_string(),
+        "{text}"
+    );
     problem
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Edge, Orders, Reflection, Start, eventually, problem};
+use reqwest::Method;
+
+use crate::support::{ADA, Edge, Orders, Reflection, Start, eventually, problem};
 
 const ORDER: &str = "/api/v1/orders/o-1";
 
@@ -10,7 +12,11 @@ const ORDER: &str = "/api/v1/orders/o-1";
 async fn a_service_that_is_away_answers_503_and_comes_back() {
     let orders = Orders::start().await;
     let upstreams = vec![("orders", orders.url())];
-    let edge = Edge::start_with(Start { upstreams, ..Start::default() }).await;
+    let edge = Edge::start_with(Start {
+        upstreams,
+        ..Start::default()
+    })
+    .await;
     let status = || async { edge.get(ORDER).send().await.unwrap().status().as_u16() };
     eventually("the service is mounted", || async { status().await == 200 }).await;
 
@@ -30,6 +36,7 @@ async fn a_late_service_is_not_waited_for() {
     let edge = Edge::start_with(Start {
         upstreams: vec![("orders", orders.url())],
         settings: vec![("GATEWAY__REQUEST_TIMEOUT_SECONDS", "1")],
+        ..Start::default()
     })
     .await;
     eventually("the service is mounted", || async {
@@ -40,15 +47,70 @@ async fn a_late_service_is_not_waited_for() {
     let response = edge.get("/api/v1/orders/slow").send().await.unwrap();
     problem(response, 504, "DEADLINE_EXCEEDED").await;
     let took = started.elapsed();
-    assert!(took > Duration::from_millis(900) && took < Duration::from_secs(4), "{took:?}");
+    assert!(
+        took > Duration::from_millis(900) && took < Duration::from_secs(4),
+        "{took:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_that_never_was_there_hinders_nobody() {
     let upstreams = vec![("ghost", "http://127.0.0.1:1".to_owned())];
-    let edge = Edge::start_with(Start { upstreams, ..Start::default() }).await;
+    let edge = Edge::start_with(Start {
+        upstreams,
+        ..Start::default()
+    })
+    .await;
     edge.frame.readiness.wait().await;
     assert_eq!(edge.get("/ready").send().await.unwrap().status(), 200);
-    assert_eq!(edge.get("/.well-known/jwks.json").send().await.unwrap().status(), 200);
+    assert_eq!(
+        edge.get("/.well-known/jwks.json")
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
     problem(edge.get(ORDER).send().await.unwrap(), 404, "NOT_FOUND").await;
+}
+
+/// Long enough for two looks at every upstream.
+const LOOKS: Duration = Duration::from_millis(2500);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_contract_leaves_the_last_good_one() {
+    let orders = Orders::start().await;
+    let upstreams = vec![("orders", orders.url())];
+    let edge = Edge::start_with(Start {
+        upstreams,
+        ..Start::default()
+    })
+    .await;
+    let status = || async { edge.get(ORDER).send().await.unwrap().status().as_u16() };
+    eventually("the service is mounted", || async { status().await == 200 }).await;
+
+    let listen = orders.addr.to_string();
+    orders.stop().await;
+    let _broken = Orders::deploy_broken(&listen).await;
+    tokio::time::sleep(LOOKS).await;
+    assert_eq!(status().await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reflection_that_loses_options_takes_none_of_our_routes() {
+    let edge = Edge::start_with(Start {
+        forgetful: true,
+        ..Start::default()
+    })
+    .await;
+    tokio::time::sleep(LOOKS).await;
+    let path = format!("/api/v1/users/{ADA}");
+    assert_eq!(
+        edge.admin(Method::GET, &path)
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
 }

@@ -52,23 +52,49 @@ impl Accounts {
     }
 
     pub fn metadata(&self) -> MetadataMap {
-        self.seen.lock().unwrap().metadata.last().expect("a call arrived").clone()
+        self.seen
+            .lock()
+            .unwrap()
+            .metadata
+            .last()
+            .expect("a call arrived")
+            .clone()
     }
 
     pub fn created(&self) -> CreateUserRequest {
-        self.seen.lock().unwrap().create.clone().expect("CreateUser was called")
+        self.seen
+            .lock()
+            .unwrap()
+            .create
+            .clone()
+            .expect("CreateUser was called")
     }
 
     pub fn updated(&self) -> UpdateUserRequest {
-        self.seen.lock().unwrap().update.clone().expect("UpdateUser was called")
+        self.seen
+            .lock()
+            .unwrap()
+            .update
+            .clone()
+            .expect("UpdateUser was called")
     }
 
     pub fn deleted(&self) -> DeleteUserRequest {
-        self.seen.lock().unwrap().delete.clone().expect("DeleteUser was called")
+        self.seen
+            .lock()
+            .unwrap()
+            .delete
+            .clone()
+            .expect("DeleteUser was called")
     }
 
     pub fn listed(&self) -> ListUsersRequest {
-        self.seen.lock().unwrap().list.clone().expect("ListUsers was called")
+        self.seen
+            .lock()
+            .unwrap()
+            .list
+            .clone()
+            .expect("ListUsers was called")
     }
 
     fn note<T>(&self, request: Request<T>, keep: impl FnOnce(&mut Seen, &T)) -> T {
@@ -106,12 +132,17 @@ impl UserService for Accounts {
         let request = self.note(request, |seen, it| seen.create = Some(it.clone()));
         let user = request.user.unwrap_or_default();
         match user.email.as_str() {
-            "taken@example.com" => Err(Reason::EmailTaken.status("another account has the address")),
+            "taken@example.com" => {
+                Err(Reason::EmailTaken.status("another account has the address"))
+            }
             "none" => Err(invalid([
                 Violation::new("user.email", "must be an e-mail address"),
                 Violation::new("user.display_name", "must be shorter"),
             ])),
-            _ => Ok(Response::new(User { email: user.email, ..ada() })),
+            _ => Ok(Response::new(User {
+                email: user.email,
+                ..ada()
+            })),
         }
     }
 
@@ -155,10 +186,16 @@ impl UserService for Accounts {
         let request = self.note(request, |seen, it| seen.update = Some(it.clone()));
         let user = request.user.unwrap_or_default();
         checked(&user.etag)?;
-        Ok(Response::new(User { etag: "e-2".to_owned(), ..ada() }))
+        Ok(Response::new(User {
+            etag: "e-2".to_owned(),
+            ..ada()
+        }))
     }
 
-    async fn delete_user(&self, request: Request<DeleteUserRequest>) -> Result<Response<()>, Status> {
+    async fn delete_user(
+        &self,
+        request: Request<DeleteUserRequest>,
+    ) -> Result<Response<()>, Status> {
         let request = self.note(request, |seen, it| seen.delete = Some(it.clone()));
         checked(&request.etag)?;
         Ok(Response::new(()))
@@ -191,7 +228,10 @@ impl AuthService for Accounts {
         Ok(Response::new(RegisterResponse {}))
     }
 
-    async fn login(&self, request: Request<LoginRequest>) -> Result<Response<TokenResponse>, Status> {
+    async fn login(
+        &self,
+        request: Request<LoginRequest>,
+    ) -> Result<Response<TokenResponse>, Status> {
         let request = self.note(request, |_, _| ());
         match request.password.as_str() {
             "full" => Err(Reason::Overloaded
@@ -220,7 +260,9 @@ impl AuthService for Accounts {
         self.note(request, |_, _| ());
         let mut response = Response::new(());
         let ended = "s-1".parse().unwrap();
-        response.metadata_mut().insert("portico-ended-session", ended);
+        response
+            .metadata_mut()
+            .insert("portico-ended-session", ended);
         Ok(response)
     }
 }
@@ -232,7 +274,10 @@ impl KeyService for Accounts {
         request: Request<GetJsonWebKeySetRequest>,
     ) -> Result<Response<JsonWebKeySet>, Status> {
         self.note(request, |_, _| ());
-        let key = JsonWebKey { kid: "shown".to_owned(), ..JsonWebKey::default() };
+        let key = JsonWebKey {
+            kid: "shown".to_owned(),
+            ..JsonWebKey::default()
+        };
         let mut response = Response::new(JsonWebKeySet { keys: vec![key] });
         let cached = "public, max-age=300".parse().unwrap();
         response.metadata_mut().insert("cache-control", cached);

@@ -6,9 +6,12 @@ use portico_cache::Denylist;
 use portico_caller::{Keys, Verifier};
 use portico_gateway::{Server, Upstream};
 use portico_service::{Backend, Clock, Config, Frame, Shape};
+use prost::Message;
+use prost_types::FileDescriptorSet;
 use reqwest::{Client, Method, RequestBuilder};
 use tokio::net::TcpListener;
 use tonic::{service::Routes, transport::server::TcpIncoming};
+use tonic_reflection::server::Builder;
 
 use super::{Accounts, Issuer};
 
@@ -30,6 +33,8 @@ pub struct Start {
     pub upstreams: Vec<(&'static str, String)>,
     /// Configuration beside the tests' own.
     pub settings: Vec<(&'static str, &'static str)>,
+    /// Whether the reflection of the user service loses options.
+    pub forgetful: bool,
 }
 
 impl Edge {
@@ -59,23 +64,46 @@ impl Edge {
             denylist.clone(),
             frame.clock.clone(),
         );
-        let (user, auth) = (portico_proto::user::DESCRIPTOR_SET, portico_proto::auth::DESCRIPTOR_SET);
+        let (user, auth) = (
+            portico_proto::user::DESCRIPTOR_SET,
+            portico_proto::auth::DESCRIPTOR_SET,
+        );
         let ours = [
-            upstream("user", serve(accounts.user(), user, &frame).await, Some(user)),
-            upstream("auth", serve(accounts.auth(), auth, &frame).await, Some(auth)),
+            upstream(
+                "user",
+                serve(accounts.user(), reflect(user, start.forgetful), &frame).await,
+                Some(user),
+            ),
+            upstream(
+                "auth",
+                serve(accounts.auth(), reflect(auth, false), &frame).await,
+                Some(auth),
+            ),
         ];
         let strangers = start.upstreams.into_iter();
         let strangers = strangers.map(|(name, url)| upstream(name, url, None));
         let upstreams = ours.into_iter().chain(strangers).collect();
         let server =
             portico_gateway::bind(&config, upstreams, verifier, denylist.clone(), &frame).unwrap();
-        let client = Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
-        Self { addr: server.addr, accounts, issuer, denylist, frame, server: Some(server), client }
+        let client = Client::builder()
+            .timeout(Duration::from_secs(20))
+            .build()
+            .unwrap();
+        Self {
+            addr: server.addr,
+            accounts,
+            issuer,
+            denylist,
+            frame,
+            server: Some(server),
+            client,
+        }
     }
 
     /// A request without a token.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("http://{}{path}", self.addr))
+        self.client
+            .request(method, format!("http://{}{path}", self.addr))
     }
 
     pub fn get(&self, path: &str) -> RequestBuilder {
@@ -110,17 +138,22 @@ fn upstream(name: &str, url: String, descriptors: Option<&'static [u8]>) -> Upst
     }
 }
 
+/// Reflection of a descriptor set, whole or without what prost does not know.
+fn reflect(set: &'static [u8], forgetful: bool) -> Builder<'static> {
+    if forgetful {
+        let set = FileDescriptorSet::decode(set).unwrap();
+        return Builder::configure().register_file_descriptor_set(set);
+    }
+    Builder::configure().register_encoded_file_descriptor_set(set)
+}
+
 /// One service on a port of its own, described by reflection as the real ones are.
-async fn serve(routes: Routes, set: &'static [u8], frame: &Frame) -> String {
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(set)
-        .build_v1()
-        .unwrap();
+async fn serve(routes: Routes, reflection: Builder<'static>, frame: &Frame) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let stop = frame.stop.clone().cancelled_owned();
     let serving = tonic::transport::Server::builder()
-        .add_routes(routes.add_service(reflection))
+        .add_routes(routes.add_service(reflection.build_v1().unwrap()))
         .serve_with_incoming_shutdown(TcpIncoming::from(listener), stop);
     frame.tasks.spawn(async move { serving.await.unwrap() });
     url

@@ -48,9 +48,23 @@ impl Orders {
 
     /// Starts with more RPCs in its file than `orders.proto` has.
     pub async fn deploy(listen: &str, more: &str, reflection: Reflection) -> Self {
-        let set = descriptors(more);
-        let builder =
-            tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(&set);
+        Self::serve(listen, &descriptors(more), reflection).await
+    }
+
+    /// Starts with descriptors that name a type which does not exist.
+    pub async fn deploy_broken(listen: &str) -> Self {
+        let mut set = descriptors("");
+        let (name, wrong) = (b".orders.v1.Order", b".orders.v1.Ordre");
+        let found = (0..set.len() - name.len()).filter(|&at| set[at..].starts_with(name));
+        for at in found.collect::<Vec<_>>() {
+            set[at..at + wrong.len()].copy_from_slice(wrong);
+        }
+        Self::serve(listen, &set, Reflection::V1).await
+    }
+
+    async fn serve(listen: &str, set: &[u8], reflection: Reflection) -> Self {
+        let builder = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(set);
         let mut server = Server::builder();
         let router = match reflection {
             Reflection::V1 => server.add_service(builder.build_v1().unwrap()),
@@ -65,7 +79,11 @@ impl Orders {
             .serve_with_incoming_shutdown(TcpIncoming::from(listener), stopped);
         #[expect(clippy::disallowed_methods, reason = "the test waits for it by itself")]
         let running = tokio::spawn(async move { serving.await.unwrap() });
-        Self { addr, stop, running: Some(running) }
+        Self {
+            addr,
+            stop,
+            running: Some(running),
+        }
     }
 
     pub fn url(&self) -> String {
@@ -99,8 +117,12 @@ fn descriptors(more: &str) -> Vec<u8> {
         source.replace("// MORE", more),
     )
     .unwrap();
-    let mut compiler =
-        Compiler::new([folder.path().as_os_str(), contract.as_ref(), third_party.as_ref()]).unwrap();
+    let mut compiler = Compiler::new([
+        folder.path().as_os_str(),
+        contract.as_ref(),
+        third_party.as_ref(),
+    ])
+    .unwrap();
     compiler.include_imports(true);
     compiler.open_file("orders/v1/orders.proto").unwrap();
     compiler.encode_file_descriptor_set()
@@ -126,7 +148,13 @@ impl Service<http::Request<Body>> for Shop {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+        let method = request
+            .uri()
+            .path()
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         async move {
             let mut grpc = Grpc::new(ProstCodec::<Order, Order>::default());
             Ok(grpc.unary(Answer(method), request).await)
@@ -148,9 +176,14 @@ impl UnaryService<Order> for Answer {
             if order.name == "slow" {
                 tokio::time::sleep(Duration::from_secs(30)).await;
             }
-            let mut response = Response::new(Order { said: method, ..order });
+            let mut response = Response::new(Order {
+                said: method,
+                ..order
+            });
             let claimed = "s-1".parse().unwrap();
-            response.metadata_mut().insert("portico-ended-session", claimed);
+            response
+                .metadata_mut()
+                .insert("portico-ended-session", claimed);
             Ok(response)
         }
         .boxed()

@@ -1,0 +1,91 @@
+//! Connections: HTTP/1.1 or HTTP/2 on one plain port, told apart by their first bytes.
+//!
+//! actix has the same (`listen_auto_h2c`), but waits for those bytes for ever: a client that connects and
+//! says nothing would hold its place, and hold up a graceful stop.
+
+use std::{io, net::TcpListener, time::Duration};
+
+use actix_http::{HttpService, Protocol, error::DispatchError};
+use actix_service::{ServiceFactoryExt, map_config};
+use actix_web::{
+    App, Error,
+    dev::{AppConfig, Server, fn_service},
+    rt::net::TcpStream,
+};
+use portico_telemetry::http::Connection;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::{edge::Edge, server};
+
+/// The most connections that one worker holds at once.
+const CONNECTIONS: usize = 10_000;
+
+/// How long a client may take to say its first bytes, and then to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection may be idle. Longer than the minute that load balancers in front keep theirs,
+/// so that they close first.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How a client may take its time when a connection is closed.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How every HTTP/2 connection with prior knowledge begins (RFC 9113, section 3.4).
+const PREFACE: [u8; 12] = *b"PRI * HTTP/2";
+
+/// Starts a server. `edge` makes a worker's own part, inside the worker; connections end after `stop`.
+pub fn server(
+    listener: TcpListener,
+    workers: usize,
+    patience: Duration,
+    stop: CancellationToken,
+    edge: impl Fn() -> Edge + Clone + Send + 'static,
+) -> io::Result<Server> {
+    let server = Server::build()
+        .workers(workers)
+        .max_concurrent_connections(CONNECTIONS)
+        .shutdown_timeout(patience.as_secs())
+        .disable_signals()
+        .listen("gateway", listener, move || {
+            let stopping = stop.clone();
+            let app = App::new().configure(server::configure(edge()));
+            let http = HttpService::build()
+                .keep_alive(KEEP_ALIVE)
+                .client_request_timeout(HEAD_TIMEOUT)
+                .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+                .graceful_shutdown_signal(move || stopping.clone().cancelled_owned())
+                .on_connect_ext(|_: &TcpStream, extensions| {
+                    extensions.insert(Connection::open());
+                })
+                .finish(map_config(
+                    actix_service::IntoServiceFactory::into_factory(app)
+                        .map_err(|error: Error| error.error_response()),
+                    |()| AppConfig::default(),
+                ));
+            let stopping = stop.clone();
+            fn_service(move |io| begin(io, stopping.clone())).and_then(http)
+        })?;
+    Ok(server.run())
+}
+
+/// Looks at a connection's first bytes, and leaves them where they are.
+async fn begin(
+    io: TcpStream,
+    stop: CancellationToken,
+) -> Result<(TcpStream, Protocol, Option<std::net::SocketAddr>), DispatchError> {
+    let mut first = [0; PREFACE.len()];
+    let looked = stop.run_until_cancelled(timeout(HEAD_TIMEOUT, io.peek(&mut first)));
+    let Some(Ok(seen)) = looked.await else {
+        return Err(DispatchError::SlowRequestTimeout);
+    };
+    seen?;
+    io.set_nodelay(true)?;
+    let protocol = if first == PREFACE {
+        Protocol::Http2
+    } else {
+        Protocol::Http1
+    };
+    let peer = io.peer_addr().ok();
+    Ok((io, protocol, peer))
+}
