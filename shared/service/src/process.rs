@@ -70,7 +70,7 @@ pub fn run<P: Program>() -> ExitCode {
             return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
         }
     };
-    let config = match Config::load(P::SHAPE, cli.config.as_deref()) {
+    let config = match Config::load(P::SHAPE, cli.config.as_deref(), cli.data_dir) {
         Ok(config) => config,
         Err(error) => {
             eprintln!("{error}");

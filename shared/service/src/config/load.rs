@@ -15,10 +15,18 @@ use super::{
 };
 use crate::Secret;
 
+/// The variable that names the data folder.
+const DATA_DIR: &str = "DATA_DIR";
+
 impl Config {
     /// The configuration of this process: its environment over the file over the defaults. Without a
-    /// file, `portico.toml` in the working directory is read when it exists.
-    pub fn load(shape: Shape, file: Option<&Path>) -> Result<Self, ConfigError> {
+    /// file, `portico.toml` in the working directory is read when it exists. A data folder that the
+    /// command line names stands over all.
+    pub fn load(
+        shape: Shape,
+        file: Option<&Path>,
+        data_dir: Option<String>,
+    ) -> Result<Self, ConfigError> {
         let mut pairs = Vec::new();
         let mut faults = Vec::new();
         for (name, value) in std::env::vars_os() {
@@ -35,6 +43,10 @@ impl Config {
             }
         }
         ConfigError::unless_empty(faults)?;
+        if let Some(folder) = data_dir {
+            pairs.retain(|(name, _)| name != DATA_DIR);
+            pairs.push((DATA_DIR.to_owned(), folder));
+        }
         build(shape, read(file)?, pairs)
     }
 

@@ -248,7 +248,11 @@ fn a_file_that_cannot_be_read_is_named() {
         fault.starts_with("variable DATABASE_URL_FILE: cannot read /nowhere/url: "),
         "{fault}"
     );
-    let missing = Config::load(Shape::User, Some(&PathBuf::from("/nowhere/portico.toml")));
+    let missing = Config::load(
+        Shape::User,
+        Some(&PathBuf::from("/nowhere/portico.toml")),
+        None,
+    );
     assert!(
         missing
             .unwrap_err()

@@ -13,6 +13,9 @@ pub(super) struct Cli {
     /// The configuration file, instead of `portico.toml` in the working directory.
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Where SQLite databases and a master key of the process' own making lie.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub data_dir: Option<String>,
     /// Print the effective configuration, secrets hidden, and exit.
     #[arg(long, global = true)]
     pub print_config: bool,
@@ -42,12 +45,29 @@ mod tests {
     #[test]
     fn options_stand_on_either_side_of_the_command() {
         for line in [
-            ["p", "--config", "a.toml", "--print-config", "migrate"],
-            ["p", "migrate", "--config", "a.toml", "--print-config"],
+            [
+                "p",
+                "--config",
+                "a.toml",
+                "--data-dir",
+                "d",
+                "--print-config",
+                "migrate",
+            ],
+            [
+                "p",
+                "migrate",
+                "--config",
+                "a.toml",
+                "--data-dir",
+                "d",
+                "--print-config",
+            ],
         ] {
             let cli = Cli::try_parse_from(line).unwrap();
             assert_eq!(cli.command, Some(Command::Migrate));
             assert_eq!(cli.config, Some(PathBuf::from("a.toml")));
+            assert_eq!(cli.data_dir.as_deref(), Some("d"));
             assert!(cli.print_config);
         }
         assert!(Cli::try_parse_from(["p", "frobnicate"]).is_err());
