@@ -6,7 +6,7 @@ use portico_cache::Denylist;
 use portico_caller::Verifier;
 use portico_service::{Backend, Config, Readiness};
 
-use crate::contract::Contracts;
+use crate::{contract::Contracts, drain::Drain};
 
 /// Longer than clocks differ: an ended session is denied for as long as any of its tokens is good.
 const SLACK: Duration = Duration::from_mins(1);
@@ -20,6 +20,8 @@ pub struct Shared {
     pub verifier: Verifier,
     /// Ended sessions.
     pub denylist: Denylist,
+    /// What is on its way.
+    pub drain: Drain,
     /// Whether the process can serve.
     pub readiness: Readiness,
     /// The longest body, in bytes.
@@ -44,6 +46,7 @@ impl Shared {
             contracts,
             verifier,
             denylist,
+            drain: Drain::default(),
             readiness,
             body_limit: config.gateway.body_limit_bytes,
             request_timeout: Duration::from_secs(config.gateway.request_timeout_seconds),

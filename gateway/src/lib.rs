@@ -7,6 +7,7 @@
 mod caller;
 mod codec;
 mod contract;
+mod drain;
 mod edge;
 mod headers;
 mod limits;

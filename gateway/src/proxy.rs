@@ -126,6 +126,9 @@ fn message(
         if !body.is_empty() && !limits::is_json(request) {
             return Err(Problem::unsupported_media_type());
         }
+        if body.is_empty() && origin.body_field.is_some() {
+            return Err(Problem::invalid_json("the body must not be empty"));
+        }
         binding.request(plans, exchange.captures, query, body, &mut wire)
     };
     translated.map_err(|error| mistake(error, origin))?;

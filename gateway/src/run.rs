@@ -155,6 +155,7 @@ async fn serve(
     frame: Frame,
 ) -> io::Result<()> {
     let patience = shared.request_timeout + GRACE;
+    let drain = shared.drain.clone();
     let edge = move || Edge {
         shared: shared.clone(),
         backends: upstreams.iter().map(|it| (it.backend)()).collect(),
@@ -163,10 +164,16 @@ async fn serve(
     let handle = server.handle();
     let check = frame.readiness.check("gateway");
     check.up();
-    actix_web::rt::spawn(async move {
+    let stopped = async {
         frame.stop.cancelled().await;
         check.down("stopping");
-        handle.stop(true).await;
-    });
-    server.await
+        let all_closed = handle.stop(true);
+        drain.quiet().await;
+        drop(all_closed);
+    };
+    // Connections on which nothing happens are not waited for: a dropped server closes them.
+    tokio::select! {
+        result = server => result,
+        () = stopped => Ok(()),
+    }
 }

@@ -20,6 +20,7 @@ use tracing::Instrument;
 use crate::{
     caller,
     contract::{Kind, Target},
+    drain::Answer,
     edge::Edge,
     headers, limits, own,
     problem::Problem,
@@ -39,8 +40,13 @@ pub fn configure(edge: Edge) -> impl FnOnce(&mut web::ServiceConfig) {
     }
 }
 
-async fn serve(request: HttpRequest, body: web::Payload, edge: web::Data<Edge>) -> HttpResponse {
+async fn serve(
+    request: HttpRequest,
+    body: web::Payload,
+    edge: web::Data<Edge>,
+) -> HttpResponse<Answer> {
     let started = Instant::now();
+    let open = edge.shared.drain.open();
     let sent = request.headers().get(request_id::HEADER);
     let id = request_id::accept_or_new(sent.and_then(|value| value.to_str().ok()));
 
@@ -66,7 +72,7 @@ async fn serve(request: HttpRequest, body: web::Payload, edge: web::Data<Edge>) 
         status,
         started.elapsed(),
     );
-    response
+    response.map_body(|_, body| open.until_sent(body))
 }
 
 async fn answer(

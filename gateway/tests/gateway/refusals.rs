@@ -14,13 +14,15 @@ async fn a_body_that_is_no_json_is_refused() {
         let request = edge
             .admin(Method::POST, USERS)
             .header("content-type", "application/json");
-        let problem = problem(
+        let refused = problem(
             request.body(body).send().await.unwrap(),
             400,
             "INVALID_JSON",
         );
-        problem.await;
+        refused.await;
     }
+    let response = edge.admin(Method::POST, USERS).send().await.unwrap();
+    problem(response, 400, "INVALID_JSON").await;
     assert_eq!(edge.accounts.calls(), 0);
 }
 

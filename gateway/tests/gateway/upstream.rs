@@ -114,3 +114,26 @@ async fn a_reflection_that_loses_options_takes_none_of_our_routes() {
         200
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_waits_for_what_runs() {
+    let orders = Orders::start().await;
+    let upstreams = vec![("orders", orders.url())];
+    let edge = Edge::start_with(Start {
+        upstreams,
+        ..Start::default()
+    })
+    .await;
+    eventually("the service is mounted", || async {
+        edge.get(ORDER).send().await.unwrap().status() == 200
+    })
+    .await;
+    let request = edge.get("/api/v1/orders/second").send();
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        edge.frame.stop.cancel();
+    };
+    let (response, ()) = tokio::join!(request, stop);
+    assert_eq!(response.unwrap().status(), 200);
+    edge.stop().await;
+}

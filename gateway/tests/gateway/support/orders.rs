@@ -173,8 +173,10 @@ impl UnaryService<Order> for Answer {
         let method = self.0.clone();
         async move {
             let order = request.into_inner();
-            if order.name == "slow" {
-                tokio::time::sleep(Duration::from_secs(30)).await;
+            match order.name.as_str() {
+                "slow" => tokio::time::sleep(Duration::from_secs(30)).await,
+                "second" => tokio::time::sleep(Duration::from_secs(1)).await,
+                _ => {}
             }
             let mut response = Response::new(Order {
                 said: method,
