@@ -257,7 +257,7 @@ async fn a_body_that_was_refused_does_not_hold_up_a_stop() {
     let head = "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
     let head = format!("{head}content-length: 90000000\r\n\r\n");
     sending.write_all(head.as_bytes()).await.unwrap();
-    sending.write_all(&[b' '; 100_000]).await.unwrap();
+    sending.write_all(&vec![b' '; 100_000]).await.unwrap();
     let mut answer = [0; 12];
     sending.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 413");
