@@ -384,3 +384,6 @@ fn is_field_mask(plans: &Plans, kind: Kind) -> bool {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod rule_tests;

@@ -189,10 +189,25 @@ impl Parser<'_, '_> {
     #[inline]
     fn field(&mut self, field: &FieldPlan, depth: u32, out: &mut Vec<u8>) -> Parsed<Put> {
         match field.label {
-            Label::Singular => self.tagged(field.number, field.kind, depth, out),
+            Label::Singular => self.singular(field, depth, out),
             Label::Repeated { packed } => self.list(field, packed, depth, out),
             Label::Map => self.map(field, depth, out),
         }
+    }
+
+    /// As encoders do, leaves out a default that says nothing.
+    #[inline]
+    fn singular(&mut self, field: &FieldPlan, depth: u32, out: &mut Vec<u8>) -> Parsed<Put> {
+        let before = out.len();
+        wire::put_tag(field.number, field.kind.wire_type(), out);
+        let start = out.len();
+        let put = self.element(field.number, field.kind, depth, out)?;
+        // Zeros, and they alone, are the default of every scalar kind: a length, a varint, a float.
+        let says_nothing = !field.presence && out[start..].iter().all(|byte| *byte == 0);
+        if put == Put::LeftOut || says_nothing {
+            out.truncate(before);
+        }
+        Ok(put)
     }
 
     fn list(

@@ -8,6 +8,8 @@
 
 mod binding;
 mod descriptors;
+#[cfg(test)]
+mod differential;
 mod error;
 mod features;
 mod from_json;
@@ -20,6 +22,8 @@ mod scalar;
 mod seen;
 mod target;
 mod template;
+#[cfg(test)]
+mod testing;
 mod time;
 mod to_json;
 mod wire;

@@ -37,10 +37,7 @@ impl Parser<'_, '_> {
             Shape::Struct => self.map(&plan.fields[0], depth + 1, out).map(drop),
             Shape::ListValue => self.list(&plan.fields[0], false, depth + 1, out).map(drop),
             Shape::Value => self.any_json(id, depth, out),
-            Shape::Wrapper => {
-                let field = &plan.fields[0];
-                self.tagged(field.number, field.kind, depth, out).map(drop)
-            }
+            Shape::Wrapper => self.singular(&plan.fields[0], depth, out).map(drop),
             Shape::Any => self.any(depth, out),
             Shape::Object | Shape::Empty => self.object(id, depth, out),
         }
@@ -97,6 +94,7 @@ impl Parser<'_, '_> {
             return Err(within(error, TYPE));
         };
         wire::put_str(1, &url, out);
+        let before = out.len();
         wire::put_tag(2, BYTES, out);
         let start = wire::open(out);
         if self.plans.get(id).shape.is_special() {
@@ -105,7 +103,11 @@ impl Parser<'_, '_> {
             self.lexer.deeper(depth + 1)?;
             self.members(id, Some(TYPE), depth + 1, out)?;
         }
-        wire::close(start, out);
+        if out.len() == start {
+            out.truncate(before);
+        } else {
+            wire::close(start, out);
+        }
         Ok(())
     }
 

@@ -308,9 +308,12 @@ fn plan_enum(described: &EnumDescriptor) -> EnumPlan {
         None => Features::of_file(&described.parent_file()),
     };
     let features = outer.with::<EnumOptions>(&described.options().encode_to_vec());
-    let declared: Vec<(i32, String)> = described
-        .values()
-        .map(|value| (value.number(), value.name().to_owned()))
+    // The descriptor's own iterator does not keep the order of aliases, of which the first counts.
+    let declared: Vec<(i32, &str)> = described
+        .enum_descriptor_proto()
+        .value
+        .iter()
+        .map(|value| (value.number(), value.name()))
         .collect();
     let mut values: Vec<(i32, Box<str>)> = declared
         .iter()
@@ -321,12 +324,12 @@ fn plan_enum(described: &EnumDescriptor) -> EnumPlan {
     EnumPlan {
         closed: features.closed_enum,
         is_null: described.full_name() == "google.protobuf.NullValue",
-        default: described.default_value().number(),
+        default: declared.first().map_or(0, |value| value.0),
         values: values.into(),
         names: Names::new(
             declared
                 .iter()
-                .map(|(number, name)| (name.as_str(), number.cast_unsigned())),
+                .map(|(number, name)| (*name, number.cast_unsigned())),
         ),
     }
 }

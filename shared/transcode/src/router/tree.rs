@@ -146,10 +146,7 @@ impl<'p> Path<'p> {
         let (&(start, end), before) = self.segments.split_last()?;
         let (rest, verb) = self.text[start..end].rsplit_once(':')?;
         let mut segments = before.to_vec();
-        // `/:verb` is the verb of the root.
-        if !(before.is_empty() && rest.is_empty()) {
-            segments.push((start, start + rest.len()));
-        }
+        segments.push((start, start + rest.len()));
         let path = Self {
             text: self.text,
             segments,
