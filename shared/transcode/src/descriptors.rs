@@ -69,21 +69,4 @@ fn lower(file: &[u8]) -> Result<Vec<u8>, PoolError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_no_descriptor_set_is_refused() {
-        assert!(matches!(pool(&[0x0a, 0x7f]), Err(PoolError::Malformed)));
-    }
-
-    #[test]
-    fn an_edition_of_the_future_is_refused() {
-        let mut file = Vec::new();
-        wire::put_str(SYNTAX, "editions", &mut file);
-        wire::put(EDITION, wire::Value::Varint(4000), &mut file);
-        let mut set = Vec::new();
-        wire::put_bytes(1, &file, &mut set);
-        assert!(matches!(pool(&set), Err(PoolError::Edition(4000))));
-    }
-}
+mod tests;

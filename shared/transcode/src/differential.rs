@@ -14,6 +14,9 @@ use crate::{
 };
 use make::Entropy;
 
+/// What spoils JSON well.
+const BYTES: &[u8] = b"{}[]\",:\\ 0-e.nulltrue\x00\xff";
+
 fn cases() -> ProptestConfig {
     // More of them on request: PROPTEST_CASES.
     ProptestConfig {
@@ -36,7 +39,7 @@ fn ours(id: MessageId, wire: &[u8]) -> Value {
     numbers_as_floats(serde_json::from_slice(&out).expect("JSON"))
 }
 
-/// serde_json keeps the last of equal keys without a word, so they are looked for here, by reading
+/// `serde_json` keeps the last of equal keys without a word, so they are looked for here, by reading
 /// what was written as a `Value`, which refuses them.
 fn check_keys(json: &[u8]) {
     let id = PLANS.message("google.protobuf.Value").expect("imported");
@@ -51,12 +54,12 @@ fn theirs(message: &DynamicMessage) -> Value {
     numbers_as_floats(serde_json::from_str(&text).expect("JSON"))
 }
 
-/// Equality, apart from the last digit of doubles: serde_json reads it wrong at times. That ours is
+/// Equality, apart from the last digit of doubles: `serde_json` reads it wrong at times. That ours is
 /// right shows when the message is read back.
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => match (a.as_f64(), b.as_f64()) {
-            (Some(a), Some(b)) => a == b || (a - b).abs() <= a.abs() * 1e-15,
+            (Some(a), Some(b)) => (a - b).abs() <= a.abs() * 1e-15,
             _ => false,
         },
         (Value::Array(a), Value::Array(b)) => {
@@ -141,6 +144,11 @@ proptest! {
             prop_assert!(no_form, "{error}");
             return Ok(());
         }
+        // An Any in pieces can end up with one's type and another's bytes. Where these have other wire
+        // types, they are unknown fields to us, as to Google's implementations, and the oracle gives up.
+        if serde_json::to_string(&oracle).is_err_and(|e| e.to_string().contains("invalid wire type")) {
+            return Ok(());
+        }
         let (ours, theirs) = (ours(id, &mangled), theirs(&oracle));
         prop_assert!(same(&ours, &theirs), "{}\n{}", ours, theirs);
     }
@@ -173,7 +181,6 @@ proptest! {
         let id = id("Everything");
         let message = make::message(&descriptor(id), &mut Entropy::new(&entropy), 0);
         let mut text = serde_json::to_vec(&message).expect("a JSON form");
-        const BYTES: &[u8] = b"{}[]\",:\\ 0-e.nulltrue\x00\xff";
         for (place, byte) in spoils {
             let place = place.index(text.len());
             text[place] = BYTES[usize::from(byte) % BYTES.len()];

@@ -7,6 +7,10 @@ use prost_reflect::{FileDescriptor, MessageDescriptor, Syntax};
 
 /// The features that decide how a field is read and written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "features are independent of each other by definition"
+)]
 pub(crate) struct Features {
     pub implicit_presence: bool,
     pub closed_enum: bool,

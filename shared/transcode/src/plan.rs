@@ -149,16 +149,9 @@ impl Plans {
         while !rest.is_empty() {
             let end = rest.find(['.', '[']).unwrap_or(rest.len());
             let (name, tail) = rest.split_at(end);
-            match at.and_then(|id| self.field(id, name)) {
-                Some(field) => {
-                    out.push_str(&field.json_name);
-                    at = self.inner(field);
-                }
-                None => {
-                    out.push_str(name);
-                    at = None;
-                }
-            }
+            let field = at.and_then(|id| self.field(id, name));
+            out.push_str(field.map_or(name, |field| &field.json_name));
+            at = field.and_then(|field| self.inner(field));
             rest = tail;
             if rest.starts_with('[') {
                 let end = subscript_end(rest);

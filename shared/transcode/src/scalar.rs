@@ -229,15 +229,16 @@ fn put_float(kind: Kind, value: f64, out: &mut Vec<u8>) -> Result<(), Refusal> {
 
 /// Writes bytes from the standard or the URL-safe alphabet, padded or not, with their length.
 fn put_base64(text: &str, out: &mut Vec<u8>) -> Result<(), Refusal> {
-    let engine = match text.bytes().any(|b| matches!(b, b'-' | b'_')) {
-        true => &URL_SAFE,
-        false => &STANDARD,
+    let engine = if text.bytes().any(|b| matches!(b, b'-' | b'_')) {
+        &URL_SAFE
+    } else {
+        &STANDARD
     };
     let unpadded = text.trim_end_matches('=').len();
-    put_varint((unpadded / 4 * 3 + unpadded % 4 * 3 / 4) as u64, out);
+    let expected = unpadded / 4 * 3 + unpadded % 4 * 3 / 4;
+    put_varint(expected as u64, out);
     let start = out.len();
     let decoded = engine.decode_vec(text, out);
-    let expected = unpadded / 4 * 3 + unpadded % 4 * 3 / 4;
     match decoded {
         Ok(()) if out.len() - start == expected => Ok(()),
         _ => Err(Refusal::new(Fault::Value, "must be a string in base64")),

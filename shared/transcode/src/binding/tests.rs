@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    WireFault,
+    Fault, Place, WireFault,
     router::{Found, Router},
     testing::{PLANS, POOL, shown, wire},
 };

@@ -207,7 +207,11 @@ fn known(
             made.set_field_by_name("nanos", Value::I32(nanos(entropy)));
         }
         "google.protobuf.Duration" => {
-            let sign = if entropy.byte() % 2 == 0 { 1 } else { -1 };
+            let sign = if entropy.byte().is_multiple_of(2) {
+                1
+            } else {
+                -1
+            };
             made.set_field_by_name(
                 "seconds",
                 Value::I64(i64::from(sign) * i64::from(entropy.int())),

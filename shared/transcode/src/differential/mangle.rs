@@ -106,7 +106,7 @@ fn halves<'b>(bytes: &'b [u8], entropy: &mut Entropy<'_>) -> Vec<&'b [u8]> {
         ends.push(ends[ends.len() - 1] + made(number, value).len());
     }
     // Only a canonical encoding has the lengths that writing it again has.
-    if entropy.byte() % 2 == 0 || ends.last() != Some(&bytes.len()) {
+    if entropy.byte().is_multiple_of(2) || ends.last() != Some(&bytes.len()) {
         return vec![bytes];
     }
     let (first, second) = bytes.split_at(ends[entropy.below(ends.len())]);

@@ -295,9 +295,10 @@ impl<'j> Lexer<'j> {
 
     #[cold]
     pub fn syntax(&self, detail: &'static str) -> Box<JsonError> {
-        let detail = match self.at >= self.text.len() {
-            true => "is not valid JSON: it ends too early",
-            false => detail,
+        let detail = if self.at >= self.text.len() {
+            "is not valid JSON: it ends too early"
+        } else {
+            detail
         };
         self.fail(Refusal::new(Fault::Syntax, detail))
     }

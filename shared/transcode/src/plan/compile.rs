@@ -134,6 +134,10 @@ impl Ids {
 }
 
 /// What a field and an extension have in common.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a copy of what the descriptors say, one accessor each"
+)]
 struct Described {
     number: u32,
     name: String,

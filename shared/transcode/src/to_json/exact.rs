@@ -45,7 +45,7 @@ impl Writer<'_> {
             .map_err(|error| within(error, &field.json_name))
     }
 
-    fn gather<'w>(self, id: MessageId, wire: &'w [u8]) -> Written<Gathered<'w>> {
+    fn gather(self, id: MessageId, wire: &[u8]) -> Written<Gathered<'_>> {
         let plan = self.plans.get(id);
         let mut gathered = Gathered::new();
         let mut members: BTreeMap<u32, usize> = BTreeMap::new();

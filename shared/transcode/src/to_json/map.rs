@@ -137,12 +137,11 @@ impl Writer<'_> {
             let Some(entry) = self.entry(field, value)? else {
                 continue;
             };
-            match places.get(&entry.key.identity()) {
-                Some(&place) => entries[place] = entry,
-                None => {
-                    places.insert(entry.key.identity(), entries.len());
-                    entries.push(entry);
-                }
+            if let Some(&place) = places.get(&entry.key.identity()) {
+                entries[place] = entry;
+            } else {
+                places.insert(entry.key.identity(), entries.len());
+                entries.push(entry);
             }
         }
         out.push(b'{');

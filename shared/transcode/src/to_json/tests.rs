@@ -241,13 +241,8 @@ fn numbers_are_written_as_short_as_they_can_be() {
     assert_eq!(double(f64::NAN), r#"{"fDouble":"NaN"}"#);
     assert_eq!(float(f32::NEG_INFINITY), r#"{"fFloat":"-Infinity"}"#);
     assert_eq!(double(f64::INFINITY), r#"{"fDouble":"Infinity"}"#);
-    let wrapped = made(|out| {
-        put_bytes(
-            91,
-            &made(|out| put(1, Value::Fixed64(f64::INFINITY.to_bits()), out)),
-            out,
-        )
-    });
+    let infinite = made(|out| put(1, Value::Fixed64(f64::INFINITY.to_bits()), out));
+    let wrapped = made(|out| put_bytes(91, &infinite, out));
     assert_eq!(json("Everything", &wrapped), r#"{"wDouble":"Infinity"}"#);
     for value in [f64::MAX, f64::MIN_POSITIVE, 5e-324, 1e21, 123_456_789.125] {
         let text = double(value);
