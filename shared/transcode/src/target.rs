@@ -134,6 +134,15 @@ impl Target {
         Ok(())
     }
 
+    /// Appends the field, which is one of the root, with the protobuf form of a message.
+    pub fn put_message(&self, message: &[u8], out: &mut Vec<u8>) {
+        let value = match self.kind {
+            Kind::Group(_) => wire::Value::Group(message),
+            _ => wire::Value::Bytes(message),
+        };
+        wire::put(self.number, value, out);
+    }
+
     fn put_value(&self, plans: &Plans, text: &str, out: &mut Vec<u8>) -> Result<(), Refusal> {
         let Some(id) = self.kind.message() else {
             return put_scalar(plans, self.kind, text, out);

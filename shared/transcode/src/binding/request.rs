@@ -187,8 +187,12 @@ impl Binding {
         if paths.is_empty() {
             return Ok(());
         }
-        mask.put(plans, &paths.join(","), out)
-            .map_err(|refusal| RequestError::new(Place::Body, &mask.path, refusal))
+        let mut value = Vec::new();
+        for path in &paths {
+            wire::put_str(1, path, &mut value);
+        }
+        mask.put_message(&value, out);
+        Ok(())
     }
 }
 

@@ -142,6 +142,23 @@ fn a_patch_without_a_mask_gets_one_from_its_body() {
 }
 
 #[test]
+fn a_mask_holds_original_names_whatever_their_case() {
+    let (update, mut out) = (binding("UpdateBook"), Vec::new());
+    let capture = Capture {
+        raw: "b",
+        multi: false,
+    };
+    update
+        .request(&PLANS, &[capture], "", br#"{"ISBNCode":"1"}"#, &mut out)
+        .expect("valid");
+    let mut mask = Vec::new();
+    wire::put_str(1, "ISBN_code", &mut mask);
+    let mut field = Vec::new();
+    wire::put_bytes(2, &mask, &mut field);
+    assert!(out.ends_with(&field));
+}
+
+#[test]
 fn parameters_reach_nested_repeated_and_well_known_fields() {
     assert_eq!(
         sent(
