@@ -34,6 +34,10 @@ const TALKATIVE: [&str; 10] = [
     "tonic",
 ];
 
+/// What is logged when `RUST_LOG` does not say: these crates tell at each start, as `INFO`, what nobody
+/// asked for.
+const DEFAULT: &str = "info,actix_server=warn,sea_orm_migration=warn,sqlx=warn";
+
 /// Why telemetry could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -57,8 +61,8 @@ pub struct Telemetry {
 
 static INSTALLED: Mutex<Option<Telemetry>> = Mutex::new(None);
 
-/// Installs logs on standard error (filtered by `RUST_LOG`, `info` when it is not set), the metrics
-/// recorder, and, when `OTEL_EXPORTER_OTLP_ENDPOINT` is set, the export of traces by OTLP over gRPC.
+/// Installs logs on standard error (filtered by `RUST_LOG`; when it is not set `info`, and `warn` for
+/// crates that are noisy at a start), the metrics recorder, and, when `OTEL_EXPORTER_OTLP_ENDPOINT` is set, the export of traces by OTLP over gRPC.
 /// Sampling follows `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` (parent-based and always on
 /// when not set), names follow `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`.
 ///
@@ -71,10 +75,7 @@ pub fn init(service: &'static str, format: LogFormat) -> Result<Telemetry, Error
         return Ok(telemetry.clone());
     }
 
-    let filter = variable("RUST_LOG").unwrap_or_default();
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        .parse(filter)?;
+    let filter = filter(variable("RUST_LOG").as_deref())?;
     let traces = match variable("OTEL_EXPORTER_OTLP_ENDPOINT") {
         Some(endpoint) if !endpoint.is_empty() => Some(exporting(service, &endpoint)?),
         _ => None,
@@ -106,6 +107,18 @@ pub fn init(service: &'static str, format: LogFormat) -> Result<Telemetry, Error
     };
     *installed = Some(telemetry.clone());
     Ok(telemetry)
+}
+
+/// What is logged, after the directives of `RUST_LOG`. Those that name no level for the rest leave it
+/// silent, as everywhere.
+fn filter(directives: Option<&str>) -> Result<EnvFilter, Error> {
+    let directives = directives.map_or("", str::trim);
+    let directives = if directives.is_empty() {
+        DEFAULT
+    } else {
+        directives
+    };
+    Ok(EnvFilter::builder().parse(directives)?)
 }
 
 /// The layer that writes log lines.
@@ -192,6 +205,33 @@ fn variable(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Which of two lines of a start, and of a warning and a detail, are heard.
+    fn heard(directives: Option<&str>) -> [bool; 4] {
+        let subscriber = tracing_subscriber::registry().with(filter(directives).unwrap());
+        tracing::subscriber::with_default(subscriber, || {
+            [
+                tracing::enabled!(target: "portico_service::process", tracing::Level::INFO),
+                tracing::enabled!(target: "sea_orm_migration::migrator", tracing::Level::INFO),
+                tracing::enabled!(target: "actix_server::worker", tracing::Level::WARN),
+                tracing::enabled!(target: "portico_service::process", tracing::Level::DEBUG),
+            ]
+        })
+    }
+
+    #[test]
+    fn a_start_is_quiet_unless_somebody_asks() {
+        for unset in [None, Some(""), Some(" ")] {
+            assert_eq!(heard(unset), [true, false, true, false], "{unset:?}");
+        }
+        assert_eq!(heard(Some("info")), [true, true, true, false]);
+        assert_eq!(heard(Some("debug")), [true, true, true, true]);
+        assert_eq!(
+            heard(Some("info,sea_orm_migration=off")),
+            [true, false, true, false]
+        );
+        assert!(filter(Some("a=b=c")).is_err());
+    }
 
     #[test]
     fn a_second_start_gets_what_the_first_installed() {
