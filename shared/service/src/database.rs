@@ -184,17 +184,17 @@ pub async fn begin_write(db: &DatabaseConnection) -> Result<DatabaseTransaction,
     .await
 }
 
-/// Applies all migrations that are not applied yet. Any number of processes may call it at once: on
-/// PostgreSQL they wait for each other, and either all of the migrations are applied or none.
+/// Applies all migrations that are not applied yet. Any number of processes may call it at once: they
+/// wait for each other, and either all of the migrations are applied or none, so that one that was
+/// killed leaves no half of a schema.
 pub async fn migrate<M: MigratorTrait>(db: &DatabaseConnection) -> Result<(), DbErr> {
-    if db.get_database_backend() != DbBackend::Postgres {
-        return M::up(db, None).await;
+    let tx = begin_write(db).await?;
+    if db.get_database_backend() == DbBackend::Postgres {
+        tx.execute_unprepared(&format!(
+            "SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"
+        ))
+        .await?;
     }
-    let tx = db.begin().await?;
-    tx.execute_unprepared(&format!(
-        "SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"
-    ))
-    .await?;
     M::up(&tx, None).await?;
     tx.commit().await
 }

@@ -38,11 +38,6 @@ impl MigrationTrait for Migration {
         }
         Ok(())
     }
-
-    /// Also on SQLite, where a crash would otherwise leave half a schema.
-    fn use_transaction(&self) -> Option<bool> {
-        Some(true)
-    }
 }
 
 /// In the order of the list of accounts, and of those who may do everything. Both leave out the rest.

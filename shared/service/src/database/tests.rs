@@ -64,13 +64,9 @@ async fn migrations_run_once_however_many_ask() {
             "{}",
             database.name
         );
-        if database.name == "postgres" {
-            try_join_all(pools.iter().map(migrate::<Migrator>))
-                .await
-                .unwrap();
-        } else {
-            migrate::<Migrator>(&pools[0]).await.unwrap();
-        }
+        try_join_all(pools.iter().map(migrate::<Migrator>))
+            .await
+            .unwrap();
         migrate::<Migrator>(&pools[1]).await.unwrap();
         assert!(
             !pending::<Migrator>(&pools[2]).await.unwrap(),
@@ -78,6 +74,47 @@ async fn migrations_run_once_however_many_ask() {
             database.name
         );
         assert_eq!(number(&pools[0]).await, 0, "{}", database.name);
+    }
+}
+
+#[tokio::test]
+async fn a_migration_that_breaks_off_leaves_nothing() {
+    struct Broken;
+
+    #[async_trait::async_trait]
+    impl MigratorTrait for Broken {
+        fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+            vec![Box::new(First), Box::new(Second)]
+        }
+    }
+
+    struct Second;
+
+    impl MigrationName for Second {
+        fn name(&self) -> &'static str {
+            "m0002_second"
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl MigrationTrait for Second {
+        async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+            let connection = manager.get_connection();
+            connection
+                .execute_unprepared("CREATE TABLE letters (id BIGINT PRIMARY KEY)")
+                .await?;
+            Err(DbErr::Custom("killed".to_owned()))
+        }
+    }
+
+    for database in databases() {
+        let db = open(&database.url).await;
+        migrate::<Broken>(&db).await.unwrap_err();
+        for table in ["numbers", "letters"] {
+            let left = db.execute_unprepared(&format!("SELECT 1 FROM {table}"));
+            assert!(left.await.is_err(), "{}: {table}", database.name);
+        }
+        migrate::<Migrator>(&db).await.unwrap();
     }
 }
 
