@@ -66,6 +66,8 @@ async fn sqlite(url: &str, pool: u32) -> Result<ConnectOptions, DbErr> {
     if !memory {
         create_folder_of(parsed.get_filename())
             .map_err(|error| refused(format!("cannot create the database's folder: {error}")))?;
+        create_file(parsed.get_filename())
+            .map_err(|error| refused(format!("cannot create the database's file: {error}")))?;
     }
     // Pragmas stand in the connect options, so that every connection of the pool has them.
     //
@@ -165,6 +167,19 @@ fn create_folder_of(file: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder)
+}
+
+/// Creates the file, for its owner alone even in a folder that others may read; SQLite gives the files
+/// beside it the same mode. One that is there stays as it is.
+fn create_file(file: &Path) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(file) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
+    }
 }
 
 fn refused(why: impl Into<String>) -> DbErr {

@@ -171,6 +171,27 @@ async fn a_fresh_file_can_be_opened_by_many_at_once() {
     }
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_fresh_file_is_for_its_owner_alone_whatever_the_folder() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let shared = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(folder.path(), shared).unwrap();
+    let url = format!("sqlite://{}", folder.path().join("x.db").display());
+    let db = open(&url).await;
+    migrate::<Migrator>(&db).await.unwrap();
+    let mut files = 0;
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", entry.path().display());
+        files += 1;
+    }
+    assert_eq!(files, 3, "the file, its log and the log's index");
+}
+
 #[tokio::test]
 async fn a_dropped_transaction_leaves_nothing() {
     for database in databases() {
