@@ -12,6 +12,8 @@ use std::{collections::HashSet, sync::Arc};
 
 use portico_transcode::{Found, Router, RouterBuilder};
 
+use crate::openapi::Asset;
+
 pub use descriptors::Descriptors;
 pub use follow::{Contracts, Source};
 pub use mount::{Error, Mount, Route};
@@ -50,10 +52,22 @@ pub enum Own {
     Health,
     /// Whether it can serve.
     Ready,
+    /// The OpenAPI document of all routes.
+    Reference,
+    /// A file of the page that shows it.
+    Docs(Asset),
 }
 
 impl Own {
-    const ALL: [(Self, &'static str); 2] = [(Self::Health, "/health"), (Self::Ready, "/ready")];
+    fn all() -> impl Iterator<Item = (Self, &'static str)> {
+        let own = [
+            (Self::Health, "/health"),
+            (Self::Ready, "/ready"),
+            (Self::Reference, "/openapi.json"),
+        ];
+        let files = Asset::ALL.map(|(asset, path)| (Self::Docs(asset), path));
+        own.into_iter().chain(files)
+    }
 }
 
 /// A route that an upstream asks for.
@@ -164,7 +178,7 @@ impl Contract {
 }
 
 fn add_own(router: &mut RouterBuilder<Target>) {
-    for (own, path) in Own::ALL {
+    for (own, path) in Own::all() {
         let target = Target {
             template: path.into(),
             kind: Kind::Own(own),

@@ -6,7 +6,7 @@ use portico_cache::Denylist;
 use portico_caller::Verifier;
 use portico_service::{Backend, Config, Readiness};
 
-use crate::{contract::Contracts, drain::Drain};
+use crate::{contract::Contracts, drain::Drain, openapi::Reference};
 
 /// Longer than clocks differ: an ended session is denied for as long as any of its tokens is good.
 const SLACK: Duration = Duration::from_mins(1);
@@ -16,6 +16,8 @@ const SLACK: Duration = Duration::from_mins(1);
 pub struct Shared {
     /// The routes.
     pub contracts: Arc<Contracts>,
+    /// What describes them.
+    pub reference: Reference,
     /// Verifies tokens.
     pub verifier: Verifier,
     /// Ended sessions.
@@ -37,6 +39,7 @@ impl Shared {
     pub fn new(
         config: &Config,
         contracts: Arc<Contracts>,
+        reference: Reference,
         verifier: Verifier,
         denylist: Denylist,
         readiness: Readiness,
@@ -44,6 +47,7 @@ impl Shared {
         let token_lifetime = Duration::from_secs(config.auth.access_token_ttl_seconds);
         Self {
             contracts,
+            reference,
             verifier,
             denylist,
             drain: Drain::default(),

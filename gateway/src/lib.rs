@@ -12,6 +12,7 @@ mod edge;
 mod headers;
 mod limits;
 mod listen;
+mod openapi;
 mod own;
 mod preconditions;
 mod problem;

@@ -1,18 +1,28 @@
 //! What the gateway answers itself.
 
-use actix_web::HttpResponse;
+use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
 use crate::{contract::Own, edge::Shared, problem::Problem};
 
 /// Answers a request to one of the gateway's own routes. The ops port says more; here nobody learns
 /// what stands behind the edge.
-pub fn answer(own: Own, shared: &Shared) -> Result<HttpResponse, Problem> {
+pub async fn answer(
+    own: Own,
+    request: &HttpRequest,
+    shared: &Shared,
+) -> Result<HttpResponse, Problem> {
     match own {
         Own::Health => Ok(HttpResponse::Ok().json(json!({"status": "alive"}))),
         Own::Ready if shared.readiness.state().ready => {
             Ok(HttpResponse::Ok().json(json!({"status": "ready"})))
         }
         Own::Ready => Err(Problem::unavailable()),
+        Own::Reference => {
+            let document = shared.reference.current().await;
+            let document = document.ok_or_else(Problem::unavailable)?;
+            Ok(document.answer(request))
+        }
+        Own::Docs(asset) => Ok(asset.answer(request)),
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     contract::{self, Contracts, Descriptors, Mount, Source},
     edge::{Edge, Shared},
     listen,
+    openapi::Reference,
 };
 
 /// Connections that wait to be accepted.
@@ -98,7 +99,8 @@ pub fn bind(
     let listener = listener(listen).map_err(|error| Error::Listen(listen, error))?;
     let addr = listener.local_addr()?;
     let readiness = frame.readiness.clone();
-    let shared = Shared::new(config, contracts, verifier, denylist, readiness);
+    let reference = Reference::follow(&contracts, frame);
+    let shared = Shared::new(config, contracts, reference, verifier, denylist, readiness);
     let workers = match config.gateway.workers {
         0 => thread::available_parallelism().map_or(1, usize::from),
         workers => workers,

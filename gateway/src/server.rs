@@ -96,7 +96,7 @@ async fn answer(
     };
     let route = match &target.kind {
         Kind::Rpc(route) => route,
-        Kind::Own(own) => return own::answer(*own, &edge.shared),
+        Kind::Own(own) => return own::answer(*own, request, &edge.shared).await,
     };
     caller::admit(&edge.shared.verifier, route, request).await?;
     let exchange = Exchange {
