@@ -105,6 +105,31 @@ async fn whatever_is_wrong_the_answer_is_the_same() {
 
 /// The one test at the default cost, where hashing outweighs everything else.
 #[tokio::test(flavor = "multi_thread")]
+async fn what_no_database_stores_is_refused_with_its_field() {
+    for database in portico_testing::databases() {
+        let world = World::start(&database.url).await;
+        world.register(EMAIL, PASSWORD).await.expect("registers");
+        for (email, scope, field) in [
+            ("ada\0@example.com", "", "email"),
+            (EMAIL, "users:read\0", "scope"),
+        ] {
+            let request = LoginRequest {
+                email: email.to_owned(),
+                password: PASSWORD.to_owned(),
+                scope: scope.to_owned(),
+            };
+            let status = world.auth().login(request).await.expect_err("is refused");
+            let reason = Reason::of(&status);
+            let name = database.name;
+            assert_eq!(reason, Some(Reason::InvalidArgument), "{name}: {field}");
+            let faults = status.get_details_bad_request().expect("names fields");
+            assert_eq!(faults.field_violations[0].field, field, "{name}");
+        }
+        world.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_account_costs_a_hash_too() {
     let database = &portico_testing::databases()[0];
     let world = Setting::new()
