@@ -38,7 +38,7 @@ pub(crate) struct Users {
 /// Why an account was not created.
 #[derive(Debug)]
 pub(crate) enum Refused {
-    /// Another account has the address.
+    /// Another account has the address, or this one has got another address meanwhile.
     EmailTaken,
     /// The user service's rules are stricter than ours.
     Invalid(Vec<Violation>),
@@ -91,7 +91,10 @@ impl Users {
 
 impl From<Status> for Refused {
     fn from(status: Status) -> Self {
-        if Reason::of(&status) == Some(Reason::EmailTaken) || status.code() == Code::AlreadyExists {
+        let reason = Reason::of(&status);
+        // An account with that id was made for this registration, and has got another address since.
+        let moved = reason == Some(Reason::IdempotencyKeyReused);
+        if moved || reason == Some(Reason::EmailTaken) || status.code() == Code::AlreadyExists {
             return Self::EmailTaken;
         }
         if status.code() != Code::InvalidArgument {

@@ -167,6 +167,38 @@ async fn a_crash_after_the_account_was_made_is_repaired_after_the_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_registration_whose_account_has_moved_on_is_given_up_and_holds_up_nobody() {
+    for database in portico_testing::databases() {
+        let setting = Setting::new();
+        let world = setting.start(&database.url).await;
+        world.users.lose_answers(true);
+        let lost = world.register(EMAIL, PASSWORD).await;
+        lost.expect_err("the answer was lost");
+        world.users.lose_answers(false);
+        let id = world.users.account(EMAIL).expect("exists").id;
+        let moved = "moved@example.com";
+        world
+            .users
+            .change(&id, |user| user.email = moved.to_owned());
+        world.users.stop();
+        let later = world.register("bob@example.com", PASSWORD).await;
+        later.expect_err("nobody there");
+        world.users.start();
+        setting.hand.advance(Duration::from_secs(6));
+        world
+            .until("the later registration is finished", async || {
+                world.login("bob@example.com", PASSWORD).await.is_ok()
+            })
+            .await;
+        assert_eq!(rows(&world, "registrations").await, 0);
+        for email in [EMAIL, moved] {
+            assert!(world.login(email, PASSWORD).await.is_err(), "{email}");
+        }
+        world.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn trying_again_after_a_lost_answer_makes_no_second_account() {
     for database in portico_testing::databases() {
         let world = World::start(&database.url).await;

@@ -235,6 +235,9 @@ impl ProvisioningService for FakeUsers {
                 known
             }
             Some(_) => return Err(Reason::EmailTaken.status("taken")),
+            None if state.accounts.contains_key(&message.id) => {
+                return Err(Reason::IdempotencyKeyReused.status("another address"));
+            }
             None => {
                 user.id = message.id;
                 user.status = UserStatus::Active.into();
