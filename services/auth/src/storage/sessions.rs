@@ -222,6 +222,16 @@ impl Storage {
         revoke_all(&self.db, user_id, now).await
     }
 
+    /// Removes sessions that were over before a moment, in whichever way, at most so many. Says how many
+    /// they were. Looks at every row, so it is for now and then.
+    pub(crate) async fn remove_sessions(&self, over: DateTime<Utc>, most: u32) -> Result<u64> {
+        let sql = format!(
+            "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expire_time < $1 \
+             OR absolute_expire_time < $1 OR revoke_time < $1 LIMIT {most})"
+        );
+        execute(&self.db, &sql, [over.into()]).await
+    }
+
     /// Sessions that were ended since a moment, and when.
     pub(crate) async fn revoked_since(
         &self,

@@ -10,7 +10,10 @@ use portico_proto::{
 };
 use tonic::{Code, Status};
 
-use crate::support::{EMAIL, PASSWORD, Setting, World, bearing};
+use crate::{
+    registration::futures_join,
+    support::{EMAIL, PASSWORD, Setting, World, bearing},
+};
 
 async fn list(world: &World, token: &str, user_id: &str) -> Result<Vec<Session>, Status> {
     let user_id = user_id.to_owned();
@@ -272,4 +275,32 @@ async fn a_restart_forgets_no_ended_session() {
         );
         world.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_that_have_been_over_for_long_are_removed() {
+    let databases = portico_testing::databases();
+    let swept = databases.iter().map(async |database| {
+        let world = Setting::new()
+            .with("AUTH__REFRESH_TOKEN_TTL_SECONDS", "1000")
+            .start(&database.url)
+            .await;
+        let over = world.ada().await;
+        world.hand.advance(Duration::from_hours(30));
+        let open = world.login(EMAIL, PASSWORD).await.expect("signs in");
+        world
+            .until("the one that is over is gone", async || {
+                world.number("SELECT COUNT(*) FROM sessions").await == Some(1)
+            })
+            .await;
+        let status = world.refresh(&over.refresh_token).await;
+        let status = status.expect_err("it is over");
+        assert_eq!(Reason::of(&status), Some(Reason::InvalidGrant));
+        world
+            .refresh(&open.refresh_token)
+            .await
+            .expect("the open one is untouched");
+        world.stop().await;
+    });
+    futures_join(swept).await;
 }

@@ -10,13 +10,14 @@ pub struct Statements(Arc<Mutex<Vec<String>>>);
 
 /// What tells the statements that the service runs by itself, at any time. Those that apply events are
 /// not among them: a test that counts holds the feed back.
-const BACKGROUND: [&str; 6] = [
+const BACKGROUND: [&str; 7] = [
     "leases",
     "signing_keys",
     "FROM roles",
     "feed_cursors",
     "FROM registrations WHERE roles",
     "revoke_time > ",
+    "DELETE FROM sessions",
 ];
 
 impl Statements {
