@@ -107,7 +107,7 @@ async fn applied(ops: &str) -> u64 {
     let line = metrics
         .text
         .lines()
-        .find(|line| line.starts_with("auth_feed_events_applied_total"));
+        .find(|line| line.starts_with("auth_feed_events_total"));
     let value = line.and_then(|line| line.rsplit(' ').next()).unwrap_or("0");
     value.parse().expect("a counter is a number")
 }
