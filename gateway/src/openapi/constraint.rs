@@ -16,9 +16,10 @@ pub fn text(rules: &TextRules, given: bool, schema: &mut Object) {
     }
     let least = rules.len.or(rules.min_len).unwrap_or(0);
     let least = least.max(u64::from(rules.min_bytes > Some(0)));
-    let least = match given && format(rules).is_none() {
-        true => least.max(1),
-        false => least,
+    let least = if given && format(rules).is_none() {
+        least.max(1)
+    } else {
+        least
     };
     if least > 0 {
         schema.put("minLength", least);
@@ -209,9 +210,9 @@ fn refuses_nought(bounds: &Bounds) -> bool {
 mod tests {
     use super::*;
 
-    fn schema(rules: TextRules, given: bool) -> String {
+    fn schema(rules: &TextRules, given: bool) -> String {
         let mut schema = Object::default();
-        text(&rules, given, &mut schema);
+        text(rules, given, &mut schema);
         serde_json::to_string(&schema).unwrap()
     }
 
@@ -225,7 +226,7 @@ mod tests {
             ..TextRules::default()
         };
         assert_eq!(
-            schema(rules, false),
+            schema(&rules, false),
             r#"{"minLength":2,"maxLength":7,"pattern":"^[a-z]$"}"#
         );
         let rules = TextRules {
@@ -235,15 +236,15 @@ mod tests {
             ..TextRules::default()
         };
         assert_eq!(
-            schema(rules, false),
+            schema(&rules, false),
             r#"{"not":{"enum":["a.b"]},"allOf":[{"pattern":"^a\\."},{"pattern":"b$"}]}"#
         );
         let email = TextRules {
             email: true,
             ..TextRules::default()
         };
-        assert_eq!(schema(email, true), r#"{"format":"email"}"#);
-        assert_eq!(schema(TextRules::default(), true), r#"{"minLength":1}"#);
+        assert_eq!(schema(&email, true), r#"{"format":"email"}"#);
+        assert_eq!(schema(&TextRules::default(), true), r#"{"minLength":1}"#);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The whole document, over all upstreams.
 
 mod merge;
+mod siblings;
 
 #[cfg(test)]
 mod tests;
@@ -138,7 +139,7 @@ impl Builder {
             for verb in verbs(&route.binding.http_method) {
                 let operation = operation::operation(
                     &mut schemas,
-                    Source {
+                    &Source {
                         route,
                         method: &method,
                         path,
@@ -153,12 +154,12 @@ impl Builder {
         let renamed = merge::merge(&mut self.schemas, schemas.finish(), mount.upstream);
         for (path, verb, mut operation) in operations {
             operation.refer(&|it| renamed.reference(it));
-            self.put(path, &verb, operation);
+            self.put(&path, &verb, operation);
         }
     }
 
-    fn put(&mut self, path: String, verb: &str, operation: Json) {
-        let item = self.paths.slot(path.clone()).object_mut();
+    fn put(&mut self, path: &str, verb: &str, operation: Json) {
+        let item = self.paths.slot(path.to_owned()).object_mut();
         let verb = verb.to_ascii_lowercase();
         if METHODS.contains(&verb.as_str()) {
             // A wildcard and a variable make the same path here; the earlier one is listed.
@@ -214,7 +215,9 @@ impl Builder {
     fn finish(mut self) -> Json {
         self.paths.sort();
         for (_, item) in self.paths.values_mut() {
-            in_order(item.object_mut());
+            let item = item.object_mut();
+            siblings::share(item);
+            in_order(item);
         }
         let tags: Vec<Object> = self
             .tags

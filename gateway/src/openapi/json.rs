@@ -62,6 +62,12 @@ impl Object {
         found.map(|(_, value)| value)
     }
 
+    /// The member of that name, to be changed.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Json> {
+        let found = self.0.iter_mut().find(|(it, _)| it == name);
+        found.map(|(_, value)| value)
+    }
+
     /// Takes the member of that name out.
     pub fn remove(&mut self, name: &str) -> Option<Json> {
         let at = self.0.iter().position(|(it, _)| it == name)?;
@@ -95,14 +101,6 @@ impl Json {
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// The object, if it is one.
-    pub fn as_object(&self) -> Option<&Object> {
-        match self {
-            Self::Object(object) => Some(object),
             _ => None,
         }
     }

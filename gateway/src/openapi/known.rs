@@ -126,28 +126,28 @@ pub fn or_null(mut schema: Object) -> Object {
 mod tests {
     use super::*;
 
-    fn text(schema: Object) -> String {
-        serde_json::to_string(&schema).unwrap()
+    fn text(schema: &Object) -> String {
+        serde_json::to_string(schema).unwrap()
     }
 
     #[test]
     fn null_joins_every_shape_of_schema() {
         assert_eq!(
-            text(or_null(Object::of_type("string"))),
+            text(&or_null(Object::of_type("string"))),
             r#"{"type":["string","null"]}"#
         );
         assert_eq!(
-            text(or_null(Object::reference("#/a"))),
+            text(&or_null(Object::reference("#/a"))),
             r##"{"anyOf":[{"$ref":"#/a"},{"type":"null"}]}"##
         );
         assert_eq!(
-            text(or_null(Object::of_type("string").with("enum", ["A"]))),
+            text(&or_null(Object::of_type("string").with("enum", ["A"]))),
             r#"{"anyOf":[{"type":"string","enum":["A"]},{"type":"null"}]}"#
         );
-        assert_eq!(text(or_null(Object::default())), "{}");
+        assert_eq!(text(&or_null(Object::default())), "{}");
         let both = Object::default().with("type", ["string", "integer"]);
         assert_eq!(
-            text(or_null(both)),
+            text(&or_null(both)),
             r#"{"type":["string","integer","null"]}"#
         );
     }

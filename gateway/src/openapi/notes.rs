@@ -145,9 +145,10 @@ impl Notes {
             .locations
             .into_iter()
             .filter_map(|it| {
-                let text = match it.leading.is_empty() {
-                    true => it.trailing,
-                    false => it.leading,
+                let text = if it.leading.is_empty() {
+                    it.trailing
+                } else {
+                    it.leading
                 };
                 (!text.is_empty()).then(|| (it.path, markdown(&text)))
             })
@@ -161,10 +162,10 @@ impl Notes {
             package => format!("{package}."),
         };
         for (message, index) in file.messages.into_iter().zip(0..) {
-            reader.message(message, &prefix, vec![4, index]);
+            reader.message(message, &prefix, &[4, index]);
         }
         for (it, index) in file.enums.into_iter().zip(0..) {
-            reader.enumeration(it, &prefix, vec![5, index]);
+            reader.enumeration(it, &prefix, &[5, index]);
         }
         for (service, index) in file.services.into_iter().zip(0..) {
             let name = format!("{prefix}{}", service.name);
@@ -183,34 +184,34 @@ struct Reader<'n> {
 }
 
 impl Reader<'_> {
-    fn message(&mut self, message: Declared, prefix: &str, path: Vec<i32>) {
+    fn message(&mut self, message: Declared, prefix: &str, path: &[i32]) {
         let name = format!("{prefix}{}", message.name);
         let inner = format!("{name}.");
-        let at = |kind, index| [path.as_slice(), &[kind, index]].concat();
+        let at = |kind, index| [path, &[kind, index]].concat();
         for (field, index) in message.fields.into_iter().zip(0..) {
             let full = format!("{inner}{}", field.name);
             self.note(full, &at(2, index), field.options);
         }
         for (nested, index) in message.messages.into_iter().zip(0..) {
-            self.message(nested, &inner, at(3, index));
+            self.message(nested, &inner, &at(3, index));
         }
         for (it, index) in message.enums.into_iter().zip(0..) {
-            self.enumeration(it, &inner, at(4, index));
+            self.enumeration(it, &inner, &at(4, index));
         }
         for (oneof, index) in message.oneofs.into_iter().zip(0..) {
             let full = format!("{inner}{}", oneof.name);
             self.note(full, &at(8, index), oneof.options);
         }
-        self.note(name, &path, message.options);
+        self.note(name, path, message.options);
     }
 
-    fn enumeration(&mut self, it: Enum, prefix: &str, path: Vec<i32>) {
+    fn enumeration(&mut self, it: Enum, prefix: &str, path: &[i32]) {
         let name = format!("{prefix}{}", it.name);
         for (value, index) in it.values.into_iter().zip(0..) {
-            let at = [path.as_slice(), &[2, index]].concat();
+            let at = [path, &[2, index]].concat();
             self.note(format!("{name}.{}", value.name), &at, Bytes::new());
         }
-        self.note(name, &path, it.options);
+        self.note(name, path, it.options);
     }
 
     fn note(&mut self, full_name: String, path: &[i32], options: Bytes) {
@@ -240,12 +241,13 @@ fn is_for_tools(line: &str) -> bool {
 /// Writes `snake_case` within backticks in lowerCamelCase.
 fn in_json_names(text: &str) -> String {
     let parts = text.split('`').enumerate();
-    let parts = parts.map(
-        |(index, part)| match index % 2 == 1 && is_field_path(part) {
-            true => camel(part),
-            false => part.to_owned(),
-        },
-    );
+    let parts = parts.map(|(index, part)| {
+        if index % 2 == 1 && is_field_path(part) {
+            camel(part)
+        } else {
+            part.to_owned()
+        }
+    });
     parts.collect::<Vec<_>>().join("`")
 }
 
@@ -282,9 +284,10 @@ pub fn summary(comment: &str) -> (String, String) {
     let end = first.find(". ").unwrap_or(first.len());
     let sentence = first[..end].trim_end_matches('.').to_owned();
     let whole = comment.replace('\n', " ");
-    let rest = match whole.trim_end_matches('.') == sentence {
-        true => String::new(),
-        false => comment.to_owned(),
+    let rest = if whole.trim_end_matches('.') == sentence {
+        String::new()
+    } else {
+        comment.to_owned()
     };
     (sentence, rest)
 }

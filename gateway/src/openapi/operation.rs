@@ -33,14 +33,14 @@ pub struct Source<'s> {
 }
 
 /// The operation, whose schemas are asked for on the way.
-pub fn operation(schemas: &mut Schemas<'_>, source: Source<'_>) -> Object {
+pub fn operation(schemas: &mut Schemas<'_>, source: &Source<'_>) -> Object {
     let Source {
         route,
         method,
         path,
         names,
         ..
-    } = source;
+    } = *source;
     let (plans, binding) = (&*route.plans, &route.binding);
     let request = method.input();
     let note = schemas.notes.on(method.full_name());
@@ -52,7 +52,7 @@ pub fn operation(schemas: &mut Schemas<'_>, source: Source<'_>) -> Object {
     if !headline.is_empty() {
         operation.put("summary", headline);
     }
-    let words = words(&source, &rest);
+    let words = words(source, &rest);
     operation.put("description", words);
     if rules::is_deprecated_call(note) {
         operation.put("deprecated", true);
@@ -191,9 +191,10 @@ fn part(
                 .variables()
                 .filter_map(|it| it.strip_prefix(&prefix))
                 .collect();
-            match captured.is_empty() {
-                true => schemas.message(&resource, Side::Request),
-                false => schemas.object(&resource, Side::Request, &captured),
+            if captured.is_empty() {
+                schemas.message(&resource, Side::Request)
+            } else {
+                schemas.object(&resource, Side::Request, &captured)
             }
         }
         false => schemas.value(&read, Side::Request),
@@ -250,9 +251,10 @@ fn answer(schemas: &mut Schemas<'_>, output: &MessageDescriptor, binding: &Bindi
             let read = schemas.read(&field);
             let schema = schemas.property(&read, Side::Answer);
             // A field that is not there is null.
-            match field.supports_presence() {
-                true => super::known::or_null(schema),
-                false => schema,
+            if field.supports_presence() {
+                super::known::or_null(schema)
+            } else {
+                schema
             }
         }
     }

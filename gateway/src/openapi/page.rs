@@ -6,7 +6,7 @@ use actix_web::{
         StatusCode,
         header::{
             CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-            HeaderMap, HeaderValue, IF_NONE_MATCH, REFERRER_POLICY, VARY,
+            HeaderMap, HeaderValue, IF_NONE_MATCH, REFERRER_POLICY,
         },
     },
 };
@@ -94,18 +94,18 @@ fn tagged(
     content: Bytes,
 ) -> HttpResponse {
     let known = has(request.headers(), etag);
-    let mut response = match known {
-        true => HttpResponse::new(StatusCode::NOT_MODIFIED),
-        false => HttpResponse::new(StatusCode::OK)
+    let mut response = if known {
+        HttpResponse::new(StatusCode::NOT_MODIFIED)
+    } else {
+        HttpResponse::new(StatusCode::OK)
             .set_body(content)
-            .map_into_boxed_body(),
+            .map_into_boxed_body()
     };
     let headers = response.headers_mut();
     if let Ok(etag) = HeaderValue::from_str(etag) {
         headers.insert(ETAG, etag);
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
     if !known {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     }

@@ -167,14 +167,12 @@ impl Walk<'_> {
         name: &str,
         required: bool,
     ) {
-        let mut schema = match field.field.is_list() {
-            true => schemas.value(field, Side::Request),
-            false => match spares_empty(field) {
-                true => schemas.value(field, Side::Request),
-                false => single(schemas, field),
-            },
+        let mut schema = if field.descriptor.is_list() || spares_empty(field) {
+            schemas.value(field, Side::Request)
+        } else {
+            single(schemas, field)
         };
-        if field.field.name() == "update_mask"
+        if field.descriptor.name() == "update_mask"
             && let Some(pattern) = self.mask.take()
         {
             schema.put("pattern", pattern);
@@ -192,7 +190,7 @@ impl Walk<'_> {
         if let Some(deprecated) = schema.remove("deprecated") {
             parameter.put("deprecated", deprecated);
         }
-        if field.field.is_list() {
+        if field.descriptor.is_list() {
             parameter.put("style", "form");
             parameter.put("explode", true);
         }

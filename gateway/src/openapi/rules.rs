@@ -101,6 +101,10 @@ pub struct BoolRules {
 }
 
 /// `buf.validate.StringRules`.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are the fields of the rules' message"
+)]
 #[derive(Clone, PartialEq, Message)]
 pub struct TextRules {
     #[prost(string, optional, tag = "1")]
@@ -402,9 +406,9 @@ mod tests {
     #[test]
     fn rules_and_behaviour_are_read() {
         let set = portico_proto::user::DESCRIPTOR_SET;
-        let email = options(set, "portico.user.v1.User.email");
-        assert!(email.required() && !email.output_only());
-        let rules = email.active().unwrap();
+        let address = options(set, "portico.user.v1.User.email");
+        assert!(address.required() && !address.output_only());
+        let rules = address.active().unwrap();
         assert!(rules.spares_zero());
         let Some(Typed::Text(text)) = &rules.typed else {
             panic!("{rules:?}");
@@ -412,10 +416,10 @@ mod tests {
         assert!(text.email);
         assert_eq!(text.max_bytes, Some(254));
 
-        let roles = options(set, "portico.user.v1.User.roles");
-        assert!(roles.output_only() && !roles.is_mutable());
-        let Some(Typed::Repeated(rules)) = &roles.rules.as_ref().unwrap().typed else {
-            panic!("{roles:?}");
+        let held = options(set, "portico.user.v1.User.roles");
+        assert!(held.output_only() && !held.is_mutable());
+        let Some(Typed::Repeated(rules)) = &held.rules.as_ref().unwrap().typed else {
+            panic!("{held:?}");
         };
         assert_eq!(rules.max_items, Some(32));
         assert!(rules.unique && rules.items.is_some());

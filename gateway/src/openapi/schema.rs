@@ -53,7 +53,7 @@ pub struct Schemas<'n> {
 
 /// A field with what stands beside it.
 pub struct Field<'n> {
-    pub field: FieldDescriptor,
+    pub descriptor: FieldDescriptor,
     pub options: FieldOptions,
     note: &'n Note,
 }
@@ -73,7 +73,7 @@ impl<'n> Schemas<'n> {
     pub fn read(&self, field: &FieldDescriptor) -> Field<'n> {
         let note = self.notes.on(field.full_name());
         Field {
-            field: field.clone(),
+            descriptor: field.clone(),
             options: FieldOptions::of(note),
             note,
         }
@@ -114,7 +114,7 @@ impl<'n> Schemas<'n> {
                 continue;
             }
             let field = self.read(&field);
-            let name = field.field.json_name().to_owned();
+            let name = field.descriptor.json_name().to_owned();
             if side == Side::Request && field.is_required() {
                 required.push(name.clone());
             }
@@ -165,7 +165,7 @@ impl<'n> Schemas<'n> {
     pub fn value(&mut self, field: &Field<'_>, side: Side) -> Object {
         let rules = field.options.active();
         let typed = rules.and_then(|rules| rules.typed.as_ref());
-        let descriptor = &field.field;
+        let descriptor = &field.descriptor;
         if descriptor.is_map() {
             return self.map(descriptor, typed, side);
         }
@@ -280,9 +280,9 @@ impl<'n> Schemas<'n> {
             }
             let note = self.notes.on(oneof.full_name());
             let must = side == Side::Request && rules::oneof_required(note);
-            let none = Object::default().with("anyOf", members.clone());
-            let none = (!must).then(|| Object::default().with("not", none));
-            choices.push(members.into_iter().chain(none).collect());
+            let any = Object::default().with("anyOf", members.clone());
+            let nothing = (!must).then(|| Object::default().with("not", any));
+            choices.push(members.into_iter().chain(nothing).collect());
         }
         choices
     }
@@ -306,16 +306,16 @@ impl Field<'_> {
         }
         let rules = self.options.active();
         self.options.required()
-            || self.field.cardinality() == Cardinality::Required
+            || self.descriptor.cardinality() == Cardinality::Required
             || rules.is_some_and(|it| it.required)
-            || (!self.field.supports_presence() && rules.is_some_and(constraint::refuses_zero))
+            || (!self.descriptor.supports_presence() && rules.is_some_and(constraint::refuses_zero))
     }
 
     /// Puts in what is said about it.
     pub fn describe(&self, schema: &mut Object) {
         let mut text = self.note.comment.clone();
         if let Some(oneof) = self
-            .field
+            .descriptor
             .containing_oneof()
             .filter(|it| !it.is_synthetic())
         {
@@ -335,7 +335,7 @@ impl Field<'_> {
     }
 
     fn example(&self) -> Option<String> {
-        if self.field.kind() != Kind::String {
+        if self.descriptor.kind() != Kind::String {
             return None;
         }
         let typed = |rules: Option<&Rules>| rules.and_then(|it| it.typed.clone());
@@ -347,7 +347,7 @@ impl Field<'_> {
             Some(Typed::Text(rules)) => Some(&**rules),
             _ => None,
         };
-        super::example::text(self.field.name(), rules)
+        super::example::text(self.descriptor.name(), rules)
     }
 }
 

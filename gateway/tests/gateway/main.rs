@@ -6,6 +6,7 @@ mod access;
 mod binary;
 mod http;
 mod preconditions;
+mod reference;
 mod refusals;
 mod stranger;
 mod support;

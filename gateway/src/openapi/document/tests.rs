@@ -157,6 +157,10 @@ fn a_change_takes_part_of_the_resource_and_its_tag() {
         names(&patch["parameters"]),
         pairs(&[("path", "id"), ("query", "updateMask"), ("ref", "IfMatch")])
     );
+    assert_eq!(
+        patch["parameters"][0]["schema"],
+        document["paths"]["/api/v1/users/{id}"]["get"]["parameters"][0]["schema"]
+    );
     let mask = patch["parameters"][1]["schema"]["pattern"]
         .as_str()
         .unwrap();

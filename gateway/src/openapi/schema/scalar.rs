@@ -60,9 +60,10 @@ fn text(rules: Option<&Rules>, given: bool, side: Side) -> Object {
     };
     constraint::text(text, given && side != Side::Answer, &mut schema);
     let spared = rules.is_some_and(Rules::spares_zero) && constraint::refuses_empty(text);
-    match spared && !given && side != Side::Answer {
-        true => or_empty(schema),
-        false => schema,
+    if spared && !given && side != Side::Answer {
+        or_empty(schema)
+    } else {
+        schema
     }
 }
 
@@ -79,9 +80,10 @@ fn bytes(rules: Option<&Rules>, side: Side) -> Object {
     };
     constraint::bytes(bytes, &mut schema);
     let spared = rules.is_some_and(Rules::spares_zero) && schema.get("minLength").is_some();
-    match spared && side != Side::Answer {
-        true => or_empty(schema),
-        false => schema,
+    if spared && side != Side::Answer {
+        or_empty(schema)
+    } else {
+        schema
     }
 }
 
@@ -102,9 +104,10 @@ fn large(signed: bool, bounds: Option<&Bounds>, side: Side) -> Object {
     let format = if signed { "int64" } else { "uint64" };
     let mut text = Object::of_type("string").with("format", format);
     let negative = signed && !bounds.is_some_and(at_least_nought);
-    let digits = match negative {
-        true => "^(0|-?[1-9][0-9]{0,17})$",
-        false => "^(0|[1-9][0-9]{0,17})$",
+    let digits = if negative {
+        "^(0|-?[1-9][0-9]{0,17})$"
+    } else {
+        "^(0|[1-9][0-9]{0,17})$"
     };
     if let Some(bounds) = bounds {
         let quoted = |number: &serde_json::Number| Json::Text(number.to_string());
@@ -121,13 +124,12 @@ fn large(signed: bool, bounds: Option<&Bounds>, side: Side) -> Object {
     }
     text.put("pattern", digits);
     let mut number = Object::of_type("integer").with("format", format);
-    match signed {
-        true => number.put("minimum", i64::MIN),
-        false => number.put("minimum", 0),
-    }
-    match signed {
-        true => number.put("maximum", i64::MAX),
-        false => number.put("maximum", u64::MAX),
+    if signed {
+        number.put("minimum", i64::MIN);
+        number.put("maximum", i64::MAX);
+    } else {
+        number.put("minimum", 0);
+        number.put("maximum", u64::MAX);
     }
     if let Some(bounds) = bounds {
         constraint::number(bounds, &mut number);
@@ -159,9 +161,10 @@ fn floating(single: bool, bounds: Option<&Bounds>, side: Side) -> Object {
         example: bounds.example.clone(),
         ..Bounds::default()
     };
-    match *bounds == free {
-        true => or_not_finite(number),
-        false => number,
+    if *bounds == free {
+        or_not_finite(number)
+    } else {
+        number
     }
 }
 

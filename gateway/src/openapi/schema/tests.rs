@@ -199,7 +199,9 @@ fn members_stand_in_the_order_of_the_file() {
     let notes = Notes::of(&pool);
     let user = pool.get_message_by_name("portico.user.v1.User").unwrap();
     let object = Schemas::new(&notes).object(&user, Side::Answer, &[]);
-    let properties = object.get("properties").unwrap().as_object().unwrap();
+    let Some(Json::Object(properties)) = object.get("properties") else {
+        panic!("{object:?}");
+    };
     let names: Vec<&str> = properties.iter().map(|(name, _)| name).take(4).collect();
     assert_eq!(names, ["id", "email", "emailVerified", "displayName"]);
 }
