@@ -111,8 +111,9 @@ async fn a_migration_that_breaks_off_leaves_nothing() {
         let db = open(&database.url).await;
         migrate::<Broken>(&db).await.unwrap_err();
         for table in ["numbers", "letters"] {
-            let left = db.execute_unprepared(&format!("SELECT 1 FROM {table}"));
-            assert!(left.await.is_err(), "{}: {table}", database.name);
+            let sql = format!("SELECT 1 FROM {table}");
+            let left = db.execute_unprepared(&sql).await;
+            assert!(left.is_err(), "{}: {table}", database.name);
         }
         migrate::<Migrator>(&db).await.unwrap();
     }
