@@ -146,9 +146,9 @@ impl<'n> Schemas<'n> {
 
     /// A member of a message.
     pub fn property(&mut self, field: &Field<'_>, side: Side) -> Object {
-        let sent = side != Side::Answer;
         let mut schema = self.value(field, side);
-        if sent && (side == Side::Change || !field.is_required()) {
+        // What is required cannot be taken away by a change either.
+        if side != Side::Answer && !field.is_required() {
             schema = or_null(schema);
         }
         field.describe(&mut schema);

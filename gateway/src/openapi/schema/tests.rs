@@ -173,8 +173,12 @@ fn an_answer_is_open_and_a_change_needs_nothing() {
     assert_eq!(thing["additionalProperties"], false);
     assert!(thing.get("required").is_none());
     assert_eq!(
-        thing["properties"]["text"]["type"],
-        json!(["string", "null"])
+        thing["properties"]["text"]["type"], "string",
+        "what is required cannot be taken away"
+    );
+    assert_eq!(
+        thing["properties"]["flag"]["type"],
+        json!(["boolean", "null"])
     );
 }
 
