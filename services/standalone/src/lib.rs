@@ -18,6 +18,7 @@ use portico_service::{Backend, Config, Frame, database};
 use tokio::runtime::Handle;
 
 pub use administrator::Administrator;
+use data::Folder;
 use keys::LateKeys;
 
 /// A running system.
@@ -25,13 +26,32 @@ use keys::LateKeys;
 pub struct System {
     /// The REST edge, which accepts connections.
     pub gateway: Server,
-    /// The first administrator, when this start created one.
+    /// The first administrator, when this start created one, or an earlier one did and could not show
+    /// it. Say [`shown`](Self::shown) when somebody has seen it.
     pub administrator: Option<Administrator>,
+    folder: Folder,
+}
+
+impl System {
+    /// Keeps the administrator from being shown again.
+    ///
+    /// # Errors
+    ///
+    /// When the data folder cannot be written to.
+    pub fn shown(&self) -> anyhow::Result<()> {
+        administrator::shown(&self.folder)
+    }
+
+    /// Waits until the gateway has stopped. The data folder is this system's own until then.
+    pub async fn run(self) -> Result<(), portico_gateway::Error> {
+        let _folder = self.folder;
+        self.gateway.run().await
+    }
 }
 
 /// Starts the whole system in a frame. Returns when it takes requests; the frame's `stop` ends it.
 pub async fn start(config: &Config, frame: &Frame) -> anyhow::Result<System> {
-    let config = data::prepare(config)?;
+    let (config, folder) = data::prepare(config)?;
     let users_db = database::connect(&config.user.database_url, config.user.pool_size).await?;
     let auth_db = database::connect(&config.auth.database_url, config.auth.pool_size).await?;
     database::migrate::<portico_user::Migrator>(&users_db).await?;
@@ -55,7 +75,7 @@ pub async fn start(config: &Config, frame: &Frame) -> anyhow::Result<System> {
         portico_auth::start(&config, auth_db, users.clone(), denylist.clone(), frame).await?;
     keys.come_from(auth.backend.clone());
 
-    let administrator = administrator::create(&config, &auth).await?;
+    let administrator = administrator::create(&config, &auth, &folder).await?;
     let upstreams = vec![
         in_process("user", users, user::DESCRIPTOR_SET),
         in_process("auth", auth.backend, auth::DESCRIPTOR_SET),
@@ -64,6 +84,7 @@ pub async fn start(config: &Config, frame: &Frame) -> anyhow::Result<System> {
     Ok(System {
         gateway,
         administrator,
+        folder,
     })
 }
 

@@ -1,7 +1,12 @@
 //! `portico`: the whole system with one command.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
+use anyhow::Context;
+use portico::System;
 use portico_service::{
     Config, Shape, database,
     process::{self, Process, Program},
@@ -19,8 +24,8 @@ impl Program for Standalone {
     async fn serve(process: &Process) -> anyhow::Result<()> {
         let system = portico::start(&process.config, &process.frame).await?;
         let url = format!("http://{}", system.gateway.addr);
-        println!("{}", welcome(&url, system.administrator.as_ref()));
-        process.spawn("gateway", system.gateway.run());
+        welcome(&url, &system).context("cannot write to standard output")?;
+        process.spawn("gateway", system.run());
         Ok(())
     }
 
@@ -33,18 +38,26 @@ impl Program for Standalone {
     }
 }
 
-/// What a person at the terminal wants to know. The password is said here and nowhere else.
-fn welcome(url: &str, administrator: Option<&portico::Administrator>) -> String {
-    let mut text = format!("\nPortico serves {url}\n");
-    if let Some(administrator) = administrator {
-        text += &format!("\nThe first administrator, shown this once:\n\n{administrator}");
+/// Says what a person at the terminal wants to know. The password is said here and nowhere else.
+fn welcome(url: &str, system: &System) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "\nPortico serves {url}")?;
+    if let Some(administrator) = &system.administrator {
+        writeln!(
+            out,
+            "\nThe first administrator, shown this once:\n\n{administrator}"
+        )?;
+        out.flush()?;
+        system.shown()?;
     }
-    text + &format!(
+    writeln!(
+        out,
         "\nTo try:\n\n\
          curl -X POST {url}/api/v1/auth/register -H 'content-type: application/json' \\\n\
          \x20    -d '{{\"email\": \"ada@example.org\", \"password\": \"correct horse battery\"}}'\n\
          curl -X POST {url}/api/v1/auth/login -H 'content-type: application/json' \\\n\
          \x20    -d '{{\"email\": \"ada@example.org\", \"password\": \"correct horse battery\"}}'\n\
          curl {url}/api/v1/users/me -H 'authorization: Bearer ACCESS_TOKEN'\n"
-    )
+    )?;
+    Ok(out.flush()?)
 }

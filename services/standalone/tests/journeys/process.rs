@@ -56,6 +56,20 @@ impl Process {
         self.child.wait().expect("a killed process ends");
     }
 
+    /// Waits until it ends by itself, which must be a failure, and answers what it has written.
+    pub async fn failure(mut self) -> String {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let ended = self.child.try_wait().expect("the process can be asked");
+            if let Some(status) = ended {
+                assert!(!status.success(), "{}", self.output());
+                return self.output();
+            }
+            assert!(Instant::now() < deadline, "still runs:\n{}", self.output());
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Waits until its `/ready` says so.
     pub async fn ready(&mut self, url: &str) {
         let client = Client::new(url);

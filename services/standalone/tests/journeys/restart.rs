@@ -1,6 +1,6 @@
 //! The standalone as its user meets it: one command, a folder, and a second start.
 
-use std::path::Path;
+use std::{fs, net::TcpListener, path::Path};
 
 use tempfile::TempDir;
 
@@ -10,6 +10,21 @@ use crate::{
     world::{PASSWORD, QUICK},
 };
 
+/// Starts the process and does not wait until it is ready.
+fn launch(data: &Path, port: u16) -> Process {
+    let mut settings = vec![
+        ("GATEWAY__LISTEN".to_owned(), format!("127.0.0.1:{port}")),
+        (
+            "OPS__LISTEN".to_owned(),
+            format!("127.0.0.1:{}", free_port()),
+        ),
+    ];
+    settings.extend(QUICK.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let folder = data.display().to_string();
+    let log = data.with_extension(format!("{port}.log"));
+    Process::start("portico", &["--data-dir", &folder], &settings, &log)
+}
+
 /// The standalone as a process on a data folder.
 pub struct Standalone {
     pub process: Process,
@@ -18,15 +33,8 @@ pub struct Standalone {
 
 impl Standalone {
     pub async fn start(data: &Path) -> Self {
-        let (port, ops) = (free_port(), free_port());
-        let mut settings = vec![
-            ("GATEWAY__LISTEN".to_owned(), format!("127.0.0.1:{port}")),
-            ("OPS__LISTEN".to_owned(), format!("127.0.0.1:{ops}")),
-        ];
-        settings.extend(QUICK.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        let folder = data.display().to_string();
-        let log = data.with_extension(format!("{port}.log"));
-        let mut process = Process::start("portico", &["--data-dir", &folder], &settings, &log);
+        let port = free_port();
+        let mut process = launch(data, port);
         let url = format!("http://127.0.0.1:{port}");
         process.ready(&url).await;
         Self {
@@ -74,6 +82,47 @@ async fn a_second_start_keeps_every_account_and_prints_no_password() {
         .login("ada@example.org", PASSWORD)
         .await
         .tokens();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_could_not_show_the_administrator_leaves_that_to_the_next() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let data = folder.path().join("data");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("it is bound").port();
+    let failed = launch(&data, port).failure().await;
+    assert!(failed.contains("cannot listen"), "{failed}");
+    assert!(!failed.contains("password:"), "{failed}");
+
+    let second = Standalone::start(&data).await;
+    let email = second.printed("e-mail:").expect("an address");
+    let password = second.printed("password:").expect("a password");
+    second.client.login(&email, &password).await.tokens();
+    drop(second);
+    let third = Standalone::start(&data).await;
+    assert_eq!(third.printed("password:"), None);
+    for entry in fs::read_dir(&data).expect("lists") {
+        let path = entry.expect("an entry").path();
+        let bytes = fs::read(&path).expect("reads");
+        let found = bytes
+            .windows(password.len())
+            .any(|window| window == password.as_bytes());
+        assert!(!found, "{}", path.display());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_process_at_a_time_serves_from_a_folder() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let data = folder.path().join("data");
+    let first = Standalone::start(&data).await;
+    let refused = launch(&data, free_port()).failure().await;
+    assert!(
+        refused.contains("another process serves from it"),
+        "{refused}"
+    );
+    first.process.kill();
+    Standalone::start(&data).await;
 }
 
 #[cfg(unix)]

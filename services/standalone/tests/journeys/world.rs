@@ -89,7 +89,7 @@ impl World {
             .await
             .expect("the standalone starts");
         let url = format!("http://{}", system.gateway.addr);
-        frame.tasks.spawn(system.gateway.run());
+        frame.tasks.spawn(system.run());
         Self::new(&url, ADMIN, Home::InProcess { frame, _data: data })
     }
 
