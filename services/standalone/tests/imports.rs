@@ -9,7 +9,7 @@ use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand};
 use toml::Table;
 
 /// What each of our crates may import of ours, tests aside.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("portico-proto", &[]),
     ("portico-telemetry", &[]),
     ("portico-transcode", &[]),
@@ -50,6 +50,10 @@ const LAYERS: [(&str, &[&str]); 11] = [
             "portico-telemetry",
             "portico-user",
         ],
+    ),
+    (
+        "portico-load",
+        &["portico-caller", "portico-proto", "portico-service"],
     ),
 ];
 
