@@ -102,9 +102,18 @@ pub fn bytes() -> Object {
         .with("contentEncoding", "base64")
 }
 
-/// Lets a schema take null too.
+/// Lets a schema take null too, if it does not.
 pub fn or_null(mut schema: Object) -> Object {
     let null = || Json::from(Object::of_type("null"));
+    let takes_null = match (schema.get("anyOf"), schema.get("type")) {
+        (Some(Json::List(either)), _) => either.contains(&null()),
+        (_, Some(Json::List(names))) => names.contains(&"null".into()),
+        (_, Some(name)) => name.as_str() == Some("null"),
+        _ => false,
+    };
+    if takes_null {
+        return schema;
+    }
     if let Some(Json::List(either)) = schema.remove("anyOf") {
         let either: Vec<Json> = either.into_iter().chain([null()]).collect();
         return schema.with("anyOf", either);
@@ -150,5 +159,13 @@ mod tests {
             text(&or_null(both)),
             r#"{"type":["string","integer","null"]}"#
         );
+        for schema in [
+            Object::of_type("string"),
+            Object::of_type("null"),
+            Object::reference("#/a"),
+        ] {
+            let once = or_null(schema);
+            assert_eq!(or_null(once.clone()), once);
+        }
     }
 }

@@ -157,6 +157,8 @@ fn a_request_takes_null_for_nothing_and_nothing_unknown() {
         })
     );
     assert_eq!(request("secret")["writeOnly"], true);
+    assert_eq!(request("maybeText"), json!({"type": ["string", "null"]}));
+    assert_eq!(request("nothing"), json!({"type": "null"}));
     assert_eq!(request("maybe")["deprecated"], true);
     let large = request("large");
     assert_eq!(large["anyOf"][0]["type"], "string");
