@@ -28,7 +28,12 @@ impl Users {
             return match tx.load(id).await? {
                 Some(there) if there.email.key() == account.email.key() => Ok(there),
                 Some(_) => Err(Error::KeyReused),
-                None => Err(Error::EmailTaken),
+                None => {
+                    // Registration must not tell a taken address from a free one by its time.
+                    tx.pretend(id, now).await?;
+                    tx.commit().await?;
+                    Err(Error::EmailTaken)
+                }
             };
         }
         tx.publish(&account, now).await?;

@@ -6,7 +6,7 @@ use sea_orm::{EntityTrait, Set, sea_query::OnConflict};
 
 use super::{
     Result, Transaction,
-    entity::idempotency::{ActiveModel, Entity},
+    entity::idempotency::{ActiveModel, Column, Entity},
 };
 use crate::domain::{NewAccount, UserId};
 
@@ -50,7 +50,29 @@ pub struct Earlier {
     pub user: UserId,
 }
 
+/// The key of the row that is written only to have written; no caller has an empty subject.
+const PRETENDED: (&str, &str) = ("", "taken");
+
 impl Transaction {
+    /// Writes a row that means nothing, so that the commit costs what that of a new account does. It is
+    /// always the same row, with other values: SQLite writes nothing when nothing changes.
+    pub async fn pretend(&self, id: UserId, now: DateTime<Utc>) -> Result<()> {
+        let row = ActiveModel {
+            caller: Set(PRETENDED.0.to_owned()),
+            key: Set(PRETENDED.1.to_owned()),
+            fingerprint: Set(Vec::new()),
+            user_id: Set(id.into()),
+            create_time: Set(now),
+        };
+        let mut replace = OnConflict::columns([Column::Caller, Column::Key]);
+        replace.update_columns([Column::UserId, Column::CreateTime]);
+        Entity::insert(row)
+            .on_conflict(replace)
+            .exec_without_returning(&self.tx)
+            .await?;
+        Ok(())
+    }
+
     /// Takes a key for a request that is about to create `user`, or answers who had it before. A
     /// request with the same key that is still under way is waited for.
     pub async fn claim(

@@ -1,7 +1,10 @@
 use futures_util::future::join_all;
 use portico_proto::{error::Reason, user::v1 as pb};
+use portico_service::{Secret, database};
+use portico_testing::databases;
+use sea_orm::{ConnectionTrait, Statement};
 
-use crate::house::{answer, new_id, on_each, refused, refused_field};
+use crate::house::{House, answer, new_id, on_each, refused, refused_field};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_gets_the_id_and_the_roles_that_were_chosen() {
@@ -105,4 +108,48 @@ async fn many_at_once_make_one_account() {
         assert_eq!(house.list(0, "").await.unwrap().users.len(), 1);
     })
     .await;
+}
+
+/// Registration answers alike for both, and a commit takes longer than anything else that it waits for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_taken_address_costs_a_commit_as_a_free_one_does() {
+    for database in databases() {
+        let (name, url) = (database.name, database.url.clone());
+        let house = House::open(database).await;
+        let email = "ada@example.org";
+        let account = house.create(email).await;
+        let statements = async |email: &str| {
+            house.forget_statements();
+            let answer = house.provision(&new_id(), email, &[]).await;
+            (answer, house.statements().len())
+        };
+        // What tells one commit from the next.
+        let sql = match name {
+            "sqlite" => "PRAGMA data_version",
+            _ => "SELECT COALESCE(MAX(xmin::text::bigint), 0) FROM idempotency",
+        };
+        let watcher = database::connect(&Secret::from(url), 1).await.unwrap();
+        let version = async || {
+            let statement = Statement::from_string(watcher.get_database_backend(), sql);
+            let row = watcher.query_one_raw(statement).await.unwrap().unwrap();
+            row.try_get_by_index::<i64>(0).unwrap()
+        };
+
+        let mut before = version().await;
+        let mut for_taken = 0;
+        for _ in 0..3 {
+            let taken;
+            (taken, for_taken) = statements(email).await;
+            refused(taken, Reason::EmailTaken);
+            let after = version().await;
+            assert_ne!(after, before, "{name}");
+            before = after;
+        }
+        let (free, for_free) = statements("bob@example.org").await;
+        free.unwrap();
+        assert!(for_taken.abs_diff(for_free) <= 1, "{for_taken} {for_free}");
+        assert_eq!(house.get(&account.id).await.unwrap(), account);
+        watcher.close().await.unwrap();
+        house.close().await;
+    }
 }
