@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use prost_reflect::DescriptorPool;
+use prost_reflect::{DescriptorPool, DynamicMessage, Value, prost::Message};
 use protox::Compiler;
 
 /// The folders in which imports are looked for.
@@ -51,16 +51,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, files) in SETS {
         let mut set = compiler(CONTRACT)?;
         set.open_files(files)?;
-        fs::write(
-            out.join(format!("{name}.binpb")),
-            set.encode_file_descriptor_set(),
-        )?;
+        fs::write(out.join(format!("{name}.binpb")), descriptors(&set)?)?;
         whole.open_files(files)?;
     }
-    fs::write(
-        out.join("portico.binpb"),
-        whole.encode_file_descriptor_set(),
-    )?;
+    fs::write(out.join("portico.binpb"), descriptors(&whole)?)?;
 
     tonic_prost_build::configure()
         .build_transport(false)
@@ -78,6 +72,31 @@ fn compiler(folders: [&str; 2]) -> Result<Compiler, protox::Error> {
     let mut compiler = Compiler::new(folders)?;
     compiler.include_imports(true).include_source_info(true);
     Ok(compiler)
+}
+
+/// The descriptor set, its options and our own comments in it. The comments of what we import are two
+/// thirds of it, and nobody asks for them; every process would read them several times at its start.
+fn descriptors(compiler: &Compiler) -> Result<Vec<u8>, Box<dyn Error>> {
+    let set = DescriptorPool::global()
+        .get_message_by_name("google.protobuf.FileDescriptorSet")
+        .ok_or("the pool lacks google.protobuf.FileDescriptorSet")?;
+    let mut set = DynamicMessage::decode(set, compiler.encode_file_descriptor_set().as_slice())?;
+    let files = set
+        .get_field_by_name_mut("file")
+        .and_then(Value::as_list_mut);
+    for file in files
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_message_mut)
+    {
+        let name = file.get_field_by_name("name");
+        let ours =
+            name.is_some_and(|name| name.as_str().is_some_and(|n| n.starts_with("portico/")));
+        if !ours {
+            file.clear_field_by_name("source_code_info");
+        }
+    }
+    Ok(set.encode_to_vec())
 }
 
 /// Writes the checks of the messages in packages below `prefix`, whose types stand in modules named
