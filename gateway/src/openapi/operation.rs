@@ -59,7 +59,7 @@ pub fn operation(schemas: &mut Schemas<'_>, source: &Source<'_>) -> Object {
     }
     let mut parameters = parameters::path(schemas, &request, path, names);
     parameters.extend(parameters::query(schemas, &request, binding, plans));
-    parameters.extend(parameters::headers(binding, plans));
+    parameters.extend(parameters::headers(&request, binding, plans));
     if !parameters.is_empty() {
         operation.put("parameters", parameters);
     }

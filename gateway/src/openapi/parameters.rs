@@ -226,7 +226,7 @@ fn mask_pattern(
 }
 
 /// Headers that stand for fields of the request.
-pub fn headers(binding: &Binding, plans: &Plans) -> Vec<Object> {
+pub fn headers(request: &MessageDescriptor, binding: &Binding, plans: &Plans) -> Vec<Object> {
     let mut headers = Vec::new();
     if takes_if_match(binding, plans) {
         headers.push(Object::reference("#/components/parameters/IfMatch"));
@@ -234,7 +234,28 @@ pub fn headers(binding: &Binding, plans: &Plans) -> Vec<Object> {
     if takes_idempotency_key(binding, plans) {
         headers.push(Object::reference("#/components/parameters/IdempotencyKey"));
     }
+    if binding.server_streaming && resumes(request) {
+        headers.push(Object::reference("#/components/parameters/LastEventId"));
+    }
     headers
+}
+
+/// Whether a stream can be taken up behind an event: the request's field `after` says which one.
+fn resumes(request: &MessageDescriptor) -> bool {
+    let after = request.get_field_by_name("after");
+    after.is_some_and(|field| {
+        let single = !field.is_list() && !field.is_map();
+        single
+            && !matches!(
+                field.kind(),
+                Kind::Message(_)
+                    | Kind::Enum(_)
+                    | Kind::Bool
+                    | Kind::Bytes
+                    | Kind::Double
+                    | Kind::Float
+            )
+    })
 }
 
 /// Whether the request has an etag that `If-Match` can fill. Reads take no precondition.
@@ -274,6 +295,14 @@ pub fn shared() -> Object {
                 "A key of the caller's choice. Repeated with the same request it answers what the first one answered; \
                  with another request it is refused with 422.",
                 text().with("pattern", "^[!#-~]{1,128}$"),
+            ),
+        )
+        .with(
+            "LastEventId",
+            header(
+                "Last-Event-ID",
+                "The `id` of the last event that came: the stream goes on behind it. It goes over `after`.",
+                text(),
             ),
         )
 }

@@ -264,6 +264,10 @@ fn streams_and_other_content_have_their_media_types() {
         content(&watch["responses"]["200"]["content"]),
         ["application/x-ndjson", "text/event-stream"]
     );
+    assert_eq!(
+        names(&watch["parameters"]),
+        pairs(&[("query", "after"), ("ref", "LastEventId")])
+    );
     let pour = &paths["/v1/things:pour"]["post"];
     assert_eq!(
         content(&pour["requestBody"]["content"]),
