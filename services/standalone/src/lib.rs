@@ -14,7 +14,7 @@ use portico_cache::Denylist;
 use portico_caller::{Keys, Verifier};
 use portico_gateway::{Server, Upstream};
 use portico_proto::{auth, user};
-use portico_service::{Backend, Config, Frame, database};
+use portico_service::{Backend, Config, Frame, Secret, database};
 use tokio::runtime::Handle;
 
 pub use administrator::Administrator;
@@ -57,7 +57,7 @@ pub async fn start(config: &Config, frame: &Frame) -> anyhow::Result<System> {
     database::migrate::<portico_user::Migrator>(&users_db).await?;
     database::migrate::<portico_auth::Migrator>(&auth_db).await?;
 
-    let redis = config.cache.redis_url.as_ref().map(|url| url.expose());
+    let redis = config.cache.redis_url.as_ref().map(Secret::expose);
     let cache = portico_cache::connect(redis).await?;
     let denylist = Denylist::start(cache, &frame.tasks, frame.stop.clone());
 

@@ -100,6 +100,10 @@ impl Request {
         Self { inner, ..self }
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers write the body in place"
+    )]
     pub fn json(self, body: Value) -> Self {
         self.text("application/json", body.to_string())
     }

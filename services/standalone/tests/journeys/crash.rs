@@ -17,6 +17,10 @@ use crate::{client::Client, restart::Standalone, world::PASSWORD};
 
 const PEOPLE: usize = 100;
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test has no frame, and waits for each of its tasks"
+)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_amid_registrations_loses_nothing_and_leaves_nothing_half_made() {
     let folder = TempDir::new().expect("a temporary folder");
