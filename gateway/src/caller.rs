@@ -1,26 +1,28 @@
 //! Who calls, as far as the edge decides it.
 
+use std::sync::Arc;
+
 use actix_web::{
     HttpRequest,
     http::header::{AUTHORIZATION, HeaderMap},
 };
-use portico_caller::{Access, Refusal, Verifier, admit as decide, bearer_token};
+use portico_caller::{Access, Caller, Refusal, Verifier, admit as decide, bearer_token};
 
 use crate::{
     contract::Route,
     problem::{Origin, Problem},
 };
 
-/// Lets a request in or refuses it by the route's policy. A public route asks for no token, so that
+/// Lets a request in or refuses it by the route's policy, and says whose it is. A public route asks for no token, so that
 /// an expired one does not keep anybody from signing in. What depends on the content (`self`) is the
 /// service's to decide.
 pub async fn admit(
     verifier: &Verifier,
     route: &Route,
     request: &HttpRequest,
-) -> Result<(), Problem> {
+) -> Result<Option<Arc<Caller>>, Problem> {
     if route.policy.access == Access::Public {
-        return Ok(());
+        return Ok(None);
     }
     let token = token(request.headers());
     let origin = Origin {
@@ -30,10 +32,10 @@ pub async fn admit(
     };
     let admitted = match token {
         Ok(token) => match verifier.verify(token).await {
-            Ok(caller) => decide(&route.policy, Some(&caller)),
+            Ok(caller) => decide(&route.policy, Some(&caller)).map(|()| Some(caller)),
             Err(refusal) => Err(refusal),
         },
-        Err(Refusal::Missing) => decide(&route.policy, None),
+        Err(Refusal::Missing) => decide(&route.policy, None).map(|()| None),
         Err(refusal) => Err(refusal),
     };
     admitted.map_err(|refusal| Problem::refused(refusal, &origin))

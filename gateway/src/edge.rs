@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use portico_cache::Denylist;
 use portico_caller::Verifier;
-use portico_service::{Backend, Config, Readiness};
+use portico_service::{Backend, Clock, Config, Frame, Readiness};
+use tokio_util::sync::CancellationToken;
 
-use crate::{contract::Contracts, drain::Drain, openapi::Reference};
+use crate::{contract::Contracts, drain::Drain, openapi::Reference, run::Upstream, stream::Places};
 
 /// Longer than clocks differ: an ended session is denied for as long as any of its tokens is good.
 const SLACK: Duration = Duration::from_mins(1);
@@ -26,6 +27,10 @@ pub struct Shared {
     pub drain: Drain,
     /// Whether the process can serve.
     pub readiness: Readiness,
+    /// What time it is.
+    pub clock: Clock,
+    /// Cancelled when the process stops.
+    pub stop: CancellationToken,
     /// The longest body, in bytes.
     pub body_limit: usize,
     /// How long a request may take as a whole.
@@ -42,7 +47,7 @@ impl Shared {
         reference: Reference,
         verifier: Verifier,
         denylist: Denylist,
-        readiness: Readiness,
+        frame: &Frame,
     ) -> Self {
         let token_lifetime = Duration::from_secs(config.auth.access_token_ttl_seconds);
         Self {
@@ -51,7 +56,9 @@ impl Shared {
             verifier,
             denylist,
             drain: Drain::default(),
-            readiness,
+            readiness: frame.readiness.clone(),
+            clock: frame.clock.clone(),
+            stop: frame.stop.clone(),
             body_limit: config.gateway.body_limit_bytes,
             request_timeout: Duration::from_secs(config.gateway.request_timeout_seconds),
             token_lifetime: token_lifetime + SLACK,
@@ -65,4 +72,8 @@ pub struct Edge {
     pub shared: Shared,
     /// One per upstream, in the order of the list.
     pub backends: Vec<Backend>,
+    /// The upstreams themselves, for connections of a stream's own.
+    pub upstreams: Vec<Upstream>,
+    /// Room for streams.
+    pub places: Places,
 }

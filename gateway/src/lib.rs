@@ -17,8 +17,10 @@ mod own;
 mod preconditions;
 mod problem;
 mod proxy;
+mod request;
 mod run;
 mod server;
+mod stream;
 mod trace;
 
 pub use run::{Error, Server, Upstream, bind};

@@ -64,7 +64,7 @@ fn is_dots(segment: &str) -> bool {
 /// Reads the body, at most `limit` bytes of it and until the deadline.
 pub async fn body(
     request: &HttpRequest,
-    mut payload: Payload,
+    payload: &mut Payload,
     limit: usize,
     deadline: Instant,
 ) -> Result<Bytes, Problem> {
@@ -106,6 +106,27 @@ pub async fn body(
 
 /// Whether a body, if there is one, is JSON in UTF-8 and not compressed.
 pub fn is_json(request: &HttpRequest) -> bool {
+    is_text_of(request, &["application/json"])
+}
+
+/// The same for lines of JSON.
+pub fn is_ndjson(request: &HttpRequest) -> bool {
+    is_text_of(
+        request,
+        &[
+            "application/x-ndjson",
+            "application/ndjson",
+            "application/jsonl",
+        ],
+    )
+}
+
+/// The same for the fields of a form.
+pub fn is_form(request: &HttpRequest) -> bool {
+    is_text_of(request, &["application/x-www-form-urlencoded"])
+}
+
+fn is_text_of(request: &HttpRequest, media_types: &[&str]) -> bool {
     let coded = request.headers().get(CONTENT_ENCODING);
     if coded.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return false;
@@ -114,7 +135,7 @@ pub fn is_json(request: &HttpRequest) -> bool {
         return false;
     };
     let charset = mime.get_param("charset");
-    mime.essence_str() == "application/json" && charset.is_none_or(|it| it == "utf-8")
+    media_types.contains(&mime.essence_str()) && charset.is_none_or(|it| it == "utf-8")
 }
 
 #[cfg(test)]

@@ -54,6 +54,8 @@ pub fn server(
                 .keep_alive(KEEP_ALIVE)
                 .client_request_timeout(HEAD_TIMEOUT)
                 .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+                // Who closes has gone: else a stream to nobody would go on until its next message.
+                .h1_allow_half_closed(false)
                 .graceful_shutdown_signal(move || stopping.clone().cancelled_owned())
                 .on_connect_ext(|_: &TcpStream, extensions| {
                     extensions.insert(Connection::open());

@@ -39,6 +39,7 @@ struct Body {
     allow: Option<String>,
     retry_after: Option<u64>,
     challenge: Option<String>,
+    line: Option<u64>,
 }
 
 /// What is wrong with one field.
@@ -60,6 +61,8 @@ struct Document<'a> {
     code: &'a str,
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
     errors: &'a [Fault],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
     request_id: &'a str,
 }
 
@@ -78,6 +81,7 @@ impl Problem {
             allow: None,
             retry_after: None,
             challenge: None,
+            line: None,
         }))
     }
 
@@ -142,13 +146,30 @@ impl Problem {
         )
     }
 
-    /// The body is not `application/json`.
-    pub fn unsupported_media_type() -> Self {
+    /// A line of the body is longer than the limit, in bytes.
+    pub fn line_too_long(limit: usize) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "BODY_TOO_LARGE",
+            format!("it may have {limit} bytes at most"),
+        )
+    }
+
+    /// The body is not of a media type that is taken here.
+    pub fn unsupported_media_type(taken: &'static str) -> Self {
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "UNSUPPORTED_MEDIA_TYPE",
-            "the body must be application/json in UTF-8, without content coding",
+            format!("the body must be {taken} in UTF-8, without content coding"),
         )
+    }
+
+    /// Says in which line of the body it is; the first is 1.
+    #[must_use]
+    pub fn in_line(mut self, line: u64) -> Self {
+        self.0.detail = format!("line {line}: {}", self.0.detail).into();
+        self.0.line = Some(line);
+        self
     }
 
     /// `If-Match` cannot hold, or cannot be checked.
@@ -176,13 +197,23 @@ impl Problem {
 
     /// The service is away; a retry helps.
     pub fn unavailable() -> Self {
-        let mut problem = Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "UNAVAILABLE",
-            "the service cannot be reached at the moment",
-        );
+        Self::unavailable_for("the service cannot be reached at the moment")
+    }
+
+    /// The request cannot be served at the moment; a retry helps.
+    pub fn unavailable_for(detail: &'static str) -> Self {
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", detail);
         problem.0.retry_after = Some(1);
         problem
+    }
+
+    /// The service's reply is more than the edge holds, in bytes.
+    pub fn reply_too_large(limit: usize) -> Self {
+        Self::new(
+            StatusCode::BAD_GATEWAY,
+            "REPLY_TOO_LARGE",
+            format!("the service's reply has more than {limit} bytes"),
+        )
     }
 
     /// Something broke that the caller can do nothing about.
@@ -210,8 +241,8 @@ impl Problem {
         &self.0.code
     }
 
-    /// The answer to send.
-    pub fn into_response(self, request_id: &str) -> HttpResponse {
+    /// The problem as JSON.
+    pub fn document(&self, request_id: &str) -> Vec<u8> {
         let Self(body) = self;
         let document = Document {
             r#type: "about:blank",
@@ -220,9 +251,16 @@ impl Problem {
             detail: &body.detail,
             code: &body.code,
             errors: &body.errors,
+            line: body.line,
             request_id,
         };
-        let json = serde_json::to_vec(&document).expect("a document of strings serializes");
+        serde_json::to_vec(&document).expect("a document of strings and numbers serializes")
+    }
+
+    /// The answer to send.
+    pub fn into_response(self, request_id: &str) -> HttpResponse {
+        let json = self.document(request_id);
+        let Self(body) = self;
         let mut response = HttpResponse::new(body.status).set_body(Bytes::from(json));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));

@@ -15,6 +15,7 @@ use crate::{
     edge::{Edge, Shared},
     listen,
     openapi::Reference,
+    stream::Places,
 };
 
 /// Connections that wait to be accepted.
@@ -28,7 +29,8 @@ const GRACE: Duration = Duration::from_secs(1);
 pub struct Upstream {
     /// Its name in logs and metrics.
     pub name: String,
-    /// Makes a connection. Called once per worker inside its runtime, and once for reflection.
+    /// Makes a connection. Called once per worker inside its runtime, once for reflection, and once for
+    /// each stream.
     pub backend: Arc<dyn Fn() -> Backend + Send + Sync>,
     /// Its descriptors as they were when the gateway was built. Given for the services of Portico only:
     /// it also makes their word on ended sessions count.
@@ -98,9 +100,8 @@ pub fn bind(
     let listen = config.gateway.listen;
     let listener = listener(listen).map_err(|error| Error::Listen(listen, error))?;
     let addr = listener.local_addr()?;
-    let readiness = frame.readiness.clone();
     let reference = Reference::follow(&contracts, frame);
-    let shared = Shared::new(config, contracts, reference, verifier, denylist, readiness);
+    let shared = Shared::new(config, contracts, reference, verifier, denylist, frame);
     let workers = match config.gateway.workers {
         0 => thread::available_parallelism().map_or(1, usize::from),
         workers => workers,
@@ -161,6 +162,8 @@ async fn serve(
     let edge = move || Edge {
         shared: shared.clone(),
         backends: upstreams.iter().map(|it| (it.backend)()).collect(),
+        upstreams: upstreams.clone(),
+        places: Places::default(),
     };
     let server = listen::server(listener, workers, patience, frame.stop.clone(), edge)?;
     let handle = server.handle();

@@ -98,12 +98,13 @@ async fn answer(
         Kind::Rpc(route) => route,
         Kind::Own(own) => return own::answer(*own, request, &edge.shared).await,
     };
-    caller::admit(&edge.shared.verifier, route, request).await?;
+    let caller = caller::admit(&edge.shared.verifier, route, request).await?;
     let exchange = Exchange {
         edge,
         request,
         route,
         captures,
+        caller: caller.as_deref(),
         id,
         deadline: started + edge.shared.request_timeout,
     };

@@ -9,6 +9,7 @@ use thiserror::Error;
 use tracing::warn;
 
 use super::Descriptors;
+use crate::stream::Resume;
 
 /// Paths that are the gateway's and Portico's own: a stranger who took one could pose as them.
 const RESERVED: [&str; 7] = [
@@ -43,6 +44,8 @@ pub struct Route {
     pub plans: Arc<Plans>,
     /// How the HTTP request makes the RPC's.
     pub binding: Binding,
+    /// How its stream is taken up again.
+    pub resume: Resume,
     /// The RPC.
     pub rpc: PathAndQuery,
     /// Who may call it.
@@ -93,6 +96,7 @@ impl Mount {
                 };
                 let path = PathAndQuery::try_from(rpc.as_str());
                 let path = path.map_err(|_invalid| Error::Path(rpc))?;
+                let resume = Resume::of(&method);
                 routes.extend(bindings.into_iter().map(|binding| {
                     Arc::new(Route {
                         upstream,
@@ -100,6 +104,7 @@ impl Mount {
                         plans: Arc::clone(&plans),
                         template: binding.template.as_str().into(),
                         binding,
+                        resume: resume.clone(),
                         rpc: path.clone(),
                         policy: policy.clone(),
                     })

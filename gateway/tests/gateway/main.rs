@@ -9,5 +9,7 @@ mod preconditions;
 mod reference;
 mod refusals;
 mod stranger;
+mod streams;
 mod support;
+mod uploads;
 mod upstream;

@@ -71,15 +71,6 @@ async fn its_policy_holds_and_none_means_a_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_is_not_carried_yet() {
-    let orders = Orders::start().await;
-    let edge = beside(&orders).await;
-    mounted(&edge).await;
-    let response = edge.get("/api/v1/orders/o-1:watch").send().await.unwrap();
-    problem(response, 501, "STREAMING_UNSUPPORTED").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn routes_that_others_have_are_refused_to_it() {
     let orders = Orders::start().await;
     let edge = beside(&orders).await;

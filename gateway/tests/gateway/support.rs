@@ -2,13 +2,15 @@
 
 mod accounts;
 mod edge;
+mod feed;
 mod issuer;
 mod orders;
 
 pub use accounts::{ADA, Accounts};
 pub use edge::{Edge, Start};
+pub use feed::{Feed, SOON};
 pub use issuer::Issuer;
-pub use orders::{Orders, Reflection};
+pub use orders::{Orders, Reflection, protos};
 
 use reqwest::Response;
 use serde_json::Value;

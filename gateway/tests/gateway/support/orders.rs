@@ -63,6 +63,18 @@ impl Orders {
     }
 
     async fn serve(listen: &str, set: &[u8], reflection: Reflection) -> Self {
+        Self::run(Shop, listen, set, reflection).await
+    }
+
+    /// Runs another service in place of the orders.
+    pub async fn serve_with<S>(service: S, listen: &str, set: &[u8]) -> Self
+    where
+        S: Serve,
+    {
+        Self::run(service, listen, set, Reflection::V1).await
+    }
+
+    async fn run<S: Serve>(service: S, listen: &str, set: &[u8], reflection: Reflection) -> Self {
         let builder = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(set);
         let mut server = Server::builder();
@@ -75,7 +87,7 @@ impl Orders {
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         let serving = router
-            .add_service(Shop)
+            .add_service(service)
             .serve_with_incoming_shutdown(TcpIncoming::from(listener), stopped);
         #[expect(clippy::disallowed_methods, reason = "the test waits for it by itself")]
         let running = tokio::spawn(async move { serving.await.unwrap() });
@@ -103,20 +115,50 @@ impl Drop for Orders {
     }
 }
 
-/// The descriptor set of `orders.proto`, with further RPCs where it says so.
+/// A gRPC service by its paths.
+pub trait Serve:
+    Service<
+        http::Request<Body>,
+        Response = http::Response<Body>,
+        Error = Infallible,
+        Future = BoxFuture<'static, Result<http::Response<Body>, Infallible>>,
+    > + NamedService
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Serve for S where
+    S: Service<
+            http::Request<Body>,
+            Response = http::Response<Body>,
+            Error = Infallible,
+            Future = BoxFuture<'static, Result<http::Response<Body>, Infallible>>,
+        > + NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
 fn descriptors(more: &str) -> Vec<u8> {
+    protos("orders/v1/orders.proto", more)
+}
+
+/// The descriptor set of a file below `tests/proto`, with further RPCs where it says so.
+pub fn protos(file: &str, more: &str) -> Vec<u8> {
     let here = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/proto");
     let contract = concat!(env!("CARGO_MANIFEST_DIR"), "/../proto");
     let third_party = concat!(env!("CARGO_MANIFEST_DIR"), "/../proto/third_party");
     let folder = tempfile::tempdir().unwrap();
-    let source = std::fs::read_to_string(format!("{here}/orders/v1/orders.proto")).unwrap();
-    assert!(source.contains("// MORE"));
-    std::fs::create_dir_all(folder.path().join("orders/v1")).unwrap();
-    std::fs::write(
-        folder.path().join("orders/v1/orders.proto"),
-        source.replace("// MORE", more),
-    )
-    .unwrap();
+    let source = std::fs::read_to_string(format!("{here}/{file}")).unwrap();
+    assert!(more.is_empty() || source.contains("// MORE"));
+    let written = folder.path().join(file);
+    std::fs::create_dir_all(written.parent().unwrap()).unwrap();
+    std::fs::write(&written, source.replace("// MORE", more)).unwrap();
     let mut compiler = Compiler::new([
         folder.path().as_os_str(),
         contract.as_ref(),
@@ -124,7 +166,7 @@ fn descriptors(more: &str) -> Vec<u8> {
     ])
     .unwrap();
     compiler.include_imports(true);
-    compiler.open_file("orders/v1/orders.proto").unwrap();
+    compiler.open_file(file).unwrap();
     compiler.encode_file_descriptor_set()
 }
 
