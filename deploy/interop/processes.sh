@@ -43,7 +43,8 @@ AUTH__BOOTSTRAP_ADMIN_PASSWORD=$(head -c 18 /dev/urandom | base64)
 export USER__DATABASE_URL AUTH__DATABASE_URL CACHE__REDIS_URL AUTH__MASTER_KEY
 export AUTH__BOOTSTRAP_ADMIN_EMAIL AUTH__BOOTSTRAP_ADMIN_PASSWORD
 
-cargo build --workspace --bins --locked
+# As the tests build them, so that nothing is built twice.
+cargo test --workspace --locked --quiet --no-run
 target=${CARGO_TARGET_DIR:-target}/debug
 "$target/portico-user" migrate
 "$target/portico-auth" migrate
@@ -74,7 +75,9 @@ done
 say 'the journeys pass over REST'
 E2E_URL=http://127.0.0.1:3000 E2E_ADMIN_EMAIL=$AUTH__BOOTSTRAP_ADMIN_EMAIL \
   E2E_ADMIN_PASSWORD=$AUTH__BOOTSTRAP_ADMIN_PASSWORD \
-  cargo test --workspace --locked --test journeys a_running_system_passes
+  cargo test --workspace --locked --quiet a_running_system_passes >"$work/journeys.log" 2>&1 \
+  || { cat "$work/journeys.log"; fail 'the journeys do not pass'; }
+grep -q '1 passed' "$work/journeys.log" || fail 'no journey ran'
 
 say 'grpcurl sees the services'
 services=$(grpcurl -plaintext 127.0.0.1:50051 list)
