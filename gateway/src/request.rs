@@ -34,7 +34,7 @@ impl Sent {
     }
 
     /// The same beside what the route says.
-    pub fn origin<'a>(&self, route: &'a Route) -> Origin<'a> {
+    pub fn origin(self, route: &Route) -> Origin<'_> {
         Origin {
             if_match: self.if_match,
             token: self.token,

@@ -158,7 +158,7 @@ impl Field {
         match self.form {
             Form::Text => encoding::string::encode(number, &text.to_owned(), out),
             Form::Signed { bits32: true } => {
-                encoding::int32::encode(number, &text.parse().ok()?, out)
+                encoding::int32::encode(number, &text.parse().ok()?, out);
             }
             Form::Signed { .. } => encoding::int64::encode(number, &text.parse().ok()?, out),
             Form::Unsigned { bits32: true } => {
