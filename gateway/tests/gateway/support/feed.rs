@@ -197,7 +197,7 @@ impl Feed {
     fn download(
         &self,
         request: &WatchRequest,
-    ) -> Answer<BoxStream<'static, Result<HttpBody, Status>>> {
+    ) -> Response<BoxStream<'static, Result<HttpBody, Status>>> {
         let open = self.opened();
         let pieces = ["id,", "name\n", "1,a\n"].map(|data| {
             Ok(HttpBody {
@@ -210,7 +210,7 @@ impl Feed {
         let pieces = pieces.inspect(move |_| {
             let _held = &open;
         });
-        Ok(Response::new(pieces.boxed()))
+        Response::new(pieces.boxed())
     }
 }
 
@@ -246,7 +246,7 @@ impl Service<http::Request<Body>> for Feed {
                 "Download" => {
                     let download = service_fn(move |request: Request<WatchRequest>| {
                         let feed = feed.clone();
-                        async move { feed.download(request.get_ref()) }.boxed()
+                        async move { Ok(feed.download(request.get_ref())) }.boxed()
                     });
                     let codec = ProstCodec::<HttpBody, WatchRequest>::default();
                     Grpc::new(codec).server_streaming(download, request).await
