@@ -1,7 +1,5 @@
 //! The JSON forms of `Timestamp` and `Duration`.
 
-use std::io::Write as _;
-
 use crate::error::{Fault, Refusal};
 
 const NANOS_PER_SECOND: i32 = 1_000_000_000;
@@ -159,13 +157,21 @@ pub(crate) fn write_duration(parts: Parts, out: &mut Vec<u8>) -> bool {
 }
 
 fn write_fraction(nanos: i32, out: &mut Vec<u8>) {
-    let written = match nanos {
-        0 => Ok(()),
-        n if n % 1_000_000 == 0 => write!(out, ".{:03}", n / 1_000_000),
-        n if n % 1_000 == 0 => write!(out, ".{:06}", n / 1_000),
-        n => write!(out, ".{n:09}"),
+    if nanos == 0 {
+        return;
+    }
+    let mut text = *b".000000000";
+    let mut rest = nanos;
+    for place in text[1..].iter_mut().rev() {
+        *place += u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
+    }
+    let width = match nanos {
+        n if n % 1_000_000 == 0 => 3,
+        n if n % 1_000 == 0 => 6,
+        _ => 9,
     };
-    written.expect("a vector takes every byte");
+    out.extend_from_slice(&text[..=width]);
 }
 
 /// One to eighteen decimal digits and nothing else.

@@ -5,7 +5,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use super::text;
 use crate::{
     plan::{Kind, Plans},
-    wire::{self, BYTES, FIXED32, FIXED64, Read, Reader, START_GROUP, VARINT, Value},
+    wire::{BYTES, FIXED32, FIXED64, Read, Reader, START_GROUP, VARINT, Value},
 };
 
 /// Whether a value has the wire type of the kind.
@@ -98,7 +98,7 @@ pub(super) fn is_default(kind: Kind, value: Value<'_>) -> bool {
 #[inline]
 pub(super) fn put(plans: &Plans, kind: Kind, value: Value<'_>, out: &mut Vec<u8>) -> Read<()> {
     match (kind, value) {
-        (Kind::String, Value::Bytes(bytes)) => text::quote(wire::utf8(bytes)?, out),
+        (Kind::String, Value::Bytes(bytes)) => text::quote_bytes(bytes, out)?,
         (Kind::Bytes, Value::Bytes(bytes)) => put_base64(bytes, out),
         (Kind::Bool, Value::Varint(v)) => {
             out.extend_from_slice(if v == 0 { b"false" } else { b"true" });
@@ -130,7 +130,7 @@ pub(super) fn put(plans: &Plans, kind: Kind, value: Value<'_>, out: &mut Vec<u8>
 /// Writes a map key, which is a string in JSON whatever its kind.
 pub(super) fn put_key(kind: Kind, value: Option<Value<'_>>, out: &mut Vec<u8>) -> Read<()> {
     match (kind, value) {
-        (Kind::String, Some(Value::Bytes(bytes))) => text::quote(wire::utf8(bytes)?, out),
+        (Kind::String, Some(Value::Bytes(bytes))) => text::quote_bytes(bytes, out)?,
         (Kind::String, _) => out.extend_from_slice(b"\"\""),
         (Kind::Bool, value) => {
             let truth = value.is_some_and(|value| bits(kind, value) != 0);

@@ -1,5 +1,39 @@
 //! Strings as JSON writes them.
 
+use crate::wire::{Read, utf8};
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// Writes bytes that must be UTF-8 as [`quote`] does. Most texts need one look at each byte: while all
+/// are ASCII and none wants an escape, nothing is left to validate.
+#[inline]
+pub(crate) fn quote_bytes(bytes: &[u8], out: &mut Vec<u8>) -> Read<()> {
+    if !is_plain_ascii(bytes) {
+        quote(utf8(bytes)?, out);
+        return Ok(());
+    }
+    out.reserve(bytes.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(bytes);
+    out.push(b'"');
+    Ok(())
+}
+
+/// Whether every byte is ASCII and stands for itself in a JSON string.
+#[inline]
+fn is_plain_ascii(bytes: &[u8]) -> bool {
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    let hits = chunks.iter().fold(0, |hits, chunk| {
+        let word = u64::from_le_bytes(*chunk);
+        hits | word | escapes(word)
+    });
+    hits & HIGHS == 0
+        && rest
+            .iter()
+            .all(|&b| (0x20..0x80).contains(&b) && b != b'"' && b != b'\\')
+}
+
 /// Writes a text in quotes. Only what JSON wants escaped is escaped.
 #[inline]
 pub(crate) fn quote(text: &str, out: &mut Vec<u8>) {
@@ -18,14 +52,10 @@ pub(crate) fn quote(text: &str, out: &mut Vec<u8>) {
 /// How many bytes stand before the first that needs an escape; `None` when none does.
 #[inline]
 fn plain(bytes: &[u8]) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    let zero = |x: u64| x.wrapping_sub(ONES) & !x;
     let (chunks, rest) = bytes.as_chunks::<8>();
     for (place, chunk) in chunks.iter().enumerate() {
         let word = u64::from_le_bytes(*chunk);
-        let controls = word.wrapping_sub(ONES * 0x20) & !word;
-        let hits = (controls | zero(word ^ (ONES * 0x22)) | zero(word ^ (ONES * 0x5c))) & HIGHS;
+        let hits = escapes(word) & HIGHS;
         if hits != 0 {
             return Some(place * 8 + hits.trailing_zeros() as usize / 8);
         }
@@ -34,6 +64,15 @@ fn plain(bytes: &[u8]) -> Option<usize> {
         .iter()
         .position(|&b| b < 0x20 || b == b'"' || b == b'\\')?;
     Some(chunks.len() * 8 + at)
+}
+
+/// Sets the highest bit of the first byte that is a control, a quote or a backslash, and perhaps of
+/// bytes behind it. Other bits mean nothing.
+#[inline]
+fn escapes(word: u64) -> u64 {
+    let zero = |x: u64| x.wrapping_sub(ONES) & !x;
+    let controls = word.wrapping_sub(ONES * 0x20) & !word;
+    controls | zero(word ^ (ONES * 0x22)) | zero(word ^ (ONES * 0x5c))
 }
 
 #[cold]
@@ -69,6 +108,27 @@ mod tests {
             quote(text, &mut out);
             let back: String = serde_json::from_slice(&out).expect("JSON");
             assert_eq!(back, text);
+            let mut same = Vec::new();
+            quote_bytes(text.as_bytes(), &mut same).expect("UTF-8");
+            assert_eq!(same, out);
+        }
+    }
+
+    #[test]
+    fn every_byte_is_looked_at_wherever_it_stands() {
+        for byte in 0..=u8::MAX {
+            for place in 0..20 {
+                let mut bytes = [b'a'; 20];
+                bytes[place] = byte;
+                let mut out = Vec::new();
+                let quoted = quote_bytes(&bytes, &mut out);
+                let text = std::str::from_utf8(&bytes);
+                assert_eq!(quoted.is_ok(), text.is_ok(), "{byte:#x}");
+                if let Ok(text) = text {
+                    let back: String = serde_json::from_slice(&out).expect("JSON");
+                    assert_eq!(back, text);
+                }
+            }
         }
     }
 
