@@ -88,8 +88,14 @@ pub fn init(service: &'static str, format: LogFormat) -> Result<Telemetry, Error
             .with(lines(service, format, filter))
             .try_init(),
         Some(provider) => {
+            // What the layer would add by itself says nothing of a call, and each attribute is made and
+            // sent with every span. Contexts are handed on by the span, so none is activated.
             let spans = tracing_opentelemetry::layer()
                 .with_tracer(provider.tracer("portico"))
+                .with_location(false)
+                .with_threads(false)
+                .with_tracked_inactivity(false)
+                .with_context_activation(false)
                 .with_filter(LevelFilter::INFO.and(discreet()));
             tracing_subscriber::registry()
                 .with(spans)
