@@ -35,9 +35,11 @@ pub fn forwarded(headers: &EdgeHeaders, request_id: &str, peer: Option<SocketAdd
         &mut out,
         header::AUTHORIZATION,
     );
+    // As the caller sent it. Where spans are recorded, the call's own takes its place further on.
     out.extend(trace_context(headers));
-    propagation::inject_current(&mut out);
-    if let Ok(id) = HeaderValue::from_str(request_id) {
+    if let Ok(mut id) = HeaderValue::from_str(request_id) {
+        // Never the same twice: in the connection's table of headers it would push out what is.
+        id.set_sensitive(true);
         out.insert(HeaderName::from_static(request_id::HEADER), id);
     }
     if let Some(address) = peer.map(|peer| peer.ip().to_canonical()) {

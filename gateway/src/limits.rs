@@ -54,7 +54,9 @@ pub fn head(request: &HttpRequest) -> Result<(), Problem> {
 
 /// Whether a segment is `.` or `..`, plain or percent-encoded: others would resolve it.
 fn is_dots(segment: &str) -> bool {
-    matches!(segment.len(), 1..=6)
+    // Nearly all segments begin otherwise and need no second look.
+    segment.starts_with(['.', '%'])
+        && segment.len() <= 6
         && matches!(
             segment.to_ascii_lowercase().replace("%2e", ".").as_str(),
             "." | ".."
