@@ -6,7 +6,6 @@ use bytes::Bytes;
 use portico_transcode::PoolError;
 use prost::Message;
 use prost_reflect::DescriptorPool;
-use prost_types::FileDescriptorProto;
 
 /// Services that every server offers for itself; REST has its own ways to them.
 const OWN_AFFAIRS: [&str; 2] = ["grpc.health.", "grpc.reflection."];
@@ -25,6 +24,28 @@ struct RawSet {
     file: Vec<Bytes>,
 }
 
+/// As much of a `google.protobuf.FileDescriptorProto` as is asked for here. Each file is looked into
+/// whenever an upstream is asked; whole ones would be taken apart only to be thrown away.
+#[derive(Clone, PartialEq, Message)]
+pub struct Header {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    package: String,
+    /// The names of the files that it imports.
+    #[prost(string, repeated, tag = "3")]
+    pub dependency: Vec<String>,
+    #[prost(message, repeated, tag = "6")]
+    service: Vec<ServiceHeader>,
+}
+
+/// As much of a `google.protobuf.ServiceDescriptorProto`.
+#[derive(Clone, PartialEq, Message)]
+struct ServiceHeader {
+    #[prost(string, tag = "1")]
+    name: String,
+}
+
 impl Descriptors {
     /// An encoded `FileDescriptorSet`; every service in it counts as offered.
     pub fn embedded(set: &'static [u8]) -> Result<Self, prost::DecodeError> {
@@ -32,9 +53,9 @@ impl Descriptors {
         for file in RawSet::decode(Bytes::from_static(set))?.file {
             let header = all.insert(file)?;
             for service in header.service {
-                let full = match header.package.as_deref() {
-                    None | Some("") => service.name().to_owned(),
-                    Some(package) => format!("{package}.{}", service.name()),
+                let full = match header.package.as_str() {
+                    "" => service.name,
+                    package => format!("{package}.{}", service.name),
                 };
                 all.offer(full);
             }
@@ -49,10 +70,10 @@ impl Descriptors {
         }
     }
 
-    /// Adds a file and returns it decoded.
-    pub fn insert(&mut self, file: Bytes) -> Result<FileDescriptorProto, prost::DecodeError> {
-        let header = FileDescriptorProto::decode(file.clone())?;
-        self.files.insert(header.name().to_owned(), file);
+    /// Adds a file and returns what it says of itself. What else is in it is looked at by [`pool`](Self::pool).
+    pub fn insert(&mut self, file: Bytes) -> Result<Header, prost::DecodeError> {
+        let header = Header::decode(file.clone())?;
+        self.files.insert(header.name.clone(), file);
         Ok(header)
     }
 
