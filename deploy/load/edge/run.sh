@@ -74,8 +74,8 @@ free_ports() {
     (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port" && found=$((found + 1)); }
   done
 }
-mapfile -t ports < <(free_ports 6)
-user_port=${ports[0]} open_port=${ports[1]}
+mapfile -t ports < <(free_ports 7)
+user_port=${ports[0]} open_port=${ports[1]} auth_port=${ports[6]}
 
 # start NAME COMMAND…: in the background, its output in a log of that name.
 start() {
@@ -95,7 +95,8 @@ until_ok() {
 }
 
 start upstream "${on_load[@]}" "$target/portico-load" \
-  --listen "127.0.0.1:$user_port" --listen-open "127.0.0.1:$open_port" \
+  --listen-user "127.0.0.1:$user_port" --listen-auth "127.0.0.1:$auth_port" \
+  --listen-open "127.0.0.1:$open_port" \
   --descriptors "$work/open.binpb" --token "$work/token" --user "$work/user"
 until_ok 'the user service' bash -c "exec 3<>/dev/tcp/127.0.0.1/$open_port"
 user=$(cat "$work/user")
@@ -104,7 +105,7 @@ user=$(cat "$work/user")
 gateway() {
   local name=$1 port=$2 && shift 2
   start "$name" env "GATEWAY__LISTEN=127.0.0.1:$port" OPS__LISTEN=127.0.0.1:0 \
-    "USER__URL=http://127.0.0.1:$user_port" "AUTH__URL=http://127.0.0.1:$user_port" \
+    "USER__URL=http://127.0.0.1:$user_port" "AUTH__URL=http://127.0.0.1:$auth_port" \
     "UPSTREAMS=open=http://127.0.0.1:$open_port" "$@" \
     "${on_edge[@]}" "$target/portico-gateway"
 }

@@ -1,8 +1,8 @@
 //! What stands behind the edges that are compared: a user service whose answers lie ready in memory, so
 //! that the edge is what a measurement measures.
 //!
-//! On one port it is what Portico's gateway expects of the user and auth services (and an OpenTelemetry
-//! collector that throws away what it gets), on the other a stranger's service with the same messages
+//! On two ports it is what Portico's gateway expects of the user and auth services (and an OpenTelemetry
+//! collector that throws away what it gets), on the third a stranger's service with the same messages
 //! that asks for no token.
 
 mod accounts;
@@ -15,8 +15,11 @@ use accounts::Accounts;
 use anyhow::Context;
 use clap::Parser;
 use portico_proto::{
-    auth::v1::key_service_server::KeyServiceServer,
-    user::v1::{GetUserRequest, ListUsersRequest},
+    auth::{self, v1::key_service_server::KeyServiceServer},
+    user::{
+        self,
+        v1::{GetUserRequest, ListUsersRequest},
+    },
 };
 use portico_service::{
     Clock, Frame,
@@ -36,9 +39,12 @@ const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Expor
 /// Serves canned accounts until it is told to stop.
 #[derive(Parser)]
 struct Cli {
-    /// Where `UserService` and `KeyService` are served.
+    /// Where `UserService` is served, and traces are taken.
     #[arg(long)]
-    listen: SocketAddr,
+    listen_user: SocketAddr,
+    /// Where `KeyService` is served.
+    #[arg(long)]
+    listen_auth: SocketAddr,
     /// Where `OpenUserService` is served.
     #[arg(long)]
     listen_open: SocketAddr,
@@ -66,25 +72,27 @@ async fn main() -> anyhow::Result<()> {
     std::fs::write(&cli.token, issuer.token(&frame.clock)?)?;
     std::fs::write(&cli.user, Accounts::some_id())?;
 
-    let portico = reads("portico.user.v1.UserService", &accounts)
+    let user = reads("portico.user.v1.UserService", &accounts)
         .route(TRACES, answers::unary(|(): ()| Ok(bytes::Bytes::new())));
-    let portico = Routes::from(portico).add_service(KeyServiceServer::new(issuer));
-    let portico = assemble(
-        portico,
-        portico_proto::DESCRIPTOR_SET,
-        frame.readiness.clone(),
-    );
-    let open = Routes::from(reads("portico.load.v1.OpenUserService", &accounts));
-    let open = assemble(open, OPEN_DESCRIPTOR_SET, frame.readiness.clone());
-
-    let portico = serve(bind(cli.listen).await?, portico, frame.stop.clone());
-    let open = serve(bind(cli.listen_open).await?, open, frame.stop.clone());
+    let auth = Routes::default().add_service(KeyServiceServer::new(issuer));
+    let open = reads("portico.load.v1.OpenUserService", &accounts);
+    let served = [
+        (cli.listen_user, user.into(), user::DESCRIPTOR_SET),
+        (cli.listen_auth, auth, auth::DESCRIPTOR_SET),
+        (cli.listen_open, open.into(), OPEN_DESCRIPTOR_SET),
+    ];
+    let served = served.map(|(address, routes, descriptors)| {
+        let backend = assemble(routes, descriptors, frame.readiness.clone());
+        let stop = frame.stop.clone();
+        async move { anyhow::Ok(serve(bind(address).await?, backend, stop).await?) }
+    });
+    let [user, auth, open] = served;
     let stopped = async {
         signals.next().await;
         frame.stop.cancel();
         Ok(())
     };
-    tokio::try_join!(portico, open, stopped)?;
+    tokio::try_join!(user, auth, open, stopped)?;
     Ok(())
 }
 
