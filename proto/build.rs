@@ -30,7 +30,11 @@ const SETS: [(&str, &[&str]); 2] = [
     ),
     (
         "auth",
-        &["portico/auth/v1/auth.proto", "portico/auth/v1/keys.proto"],
+        &[
+            "portico/auth/v1/auth.proto",
+            "portico/auth/v1/keys.proto",
+            "portico/auth/v1/mfa.proto",
+        ],
     ),
 ];
 

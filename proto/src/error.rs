@@ -51,8 +51,12 @@ reasons! {
     InvalidCredentials = "INVALID_CREDENTIALS", Unauthenticated;
     /// The refresh token is unknown, expired or used.
     InvalidGrant = "INVALID_GRANT", Unauthenticated;
+    /// The one-time password or recovery code is wrong, or was used before.
+    InvalidCode = "INVALID_CODE", Unauthenticated;
     /// The token lacks a scope, or the thing belongs to somebody else.
     InsufficientScope = "INSUFFICIENT_SCOPE", PermissionDenied;
+    /// The last proof of who is calling is too old for what is asked; prove a factor, or sign in anew.
+    StepUpRequired = "STEP_UP_REQUIRED", PermissionDenied;
     /// The method is for services of the same deployment.
     InternalOnly = "INTERNAL_ONLY", PermissionDenied;
     /// Another account has the address.
@@ -69,6 +73,12 @@ reasons! {
     StatusConflict = "STATUS_CONFLICT", FailedPrecondition;
     /// The account is the last one that may administer, and must remain so.
     LastAdministrator = "LAST_ADMINISTRATOR", FailedPrecondition;
+    /// A role of the account demands a second factor.
+    MfaRequired = "MFA_REQUIRED", FailedPrecondition;
+    /// The account has no second factor.
+    MfaNotEnrolled = "MFA_NOT_ENROLLED", FailedPrecondition;
+    /// Too many attempts on one account, or from one client; the retry information says when to come back.
+    TooManyAttempts = "TOO_MANY_ATTEMPTS", ResourceExhausted;
     /// A bounded queue is full; the retry information says when to come back.
     Overloaded = "OVERLOADED", ResourceExhausted;
     /// Something behind the service is away.

@@ -8,12 +8,6 @@ use crate::{core::Core, domain::Session, error::Error};
 /// How many sessions a list holds at most.
 const MOST: u32 = 100;
 
-/// How long a session stays in the database after its last access token is dead.
-const KEEP: TimeDelta = TimeDelta::days(1);
-
-/// How many sessions are removed in one statement.
-const BATCH: u32 = 1000;
-
 /// The open sessions of an account, the newest first, at most a hundred.
 pub(crate) async fn list(core: &Core, user_id: Uuid) -> Result<Vec<Session>, Error> {
     let now = core.clock.now();
@@ -52,12 +46,5 @@ pub(crate) async fn publish_ended(core: &Core, age: TimeDelta) -> Result<(), Err
     for (session, ended) in core.storage.revoked_since(since).await? {
         core.denylist.publish_again(session, now - ended).await;
     }
-    Ok(())
-}
-
-/// Removes sessions that have been over for long. A statement for each thousand.
-pub(crate) async fn sweep(core: &Core) -> Result<(), Error> {
-    let over = core.clock.now() - core.limits.token_life() - KEEP;
-    while core.storage.remove_sessions(over, BATCH).await? == u64::from(BATCH) {}
     Ok(())
 }

@@ -1,13 +1,22 @@
-//! What has to be looked at again and again: keys, roles, and sessions that were ended or are over.
+//! What has to be looked at again and again: keys, roles, sessions that were ended, and rows that are
+//! over.
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use portico_service::Check;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{core::Core, error::Error, lease::Lease, sessions};
+use crate::{
+    core::Core,
+    error::Error,
+    lease::Lease,
+    sessions,
+    storage::{self, Expiring},
+};
+
+/// The tables whose rows end by themselves.
+const EXPIRING: [&Expiring; 1] = [&storage::SESSIONS];
 
 /// How often keys and roles are read again, so that every process has what another one changed.
 const EVERY: Duration = Duration::from_secs(5);
@@ -15,8 +24,12 @@ const EVERY: Duration = Duration::from_secs(5);
 /// How far back each look goes for ended sessions: several looks.
 const LATELY: TimeDelta = TimeDelta::seconds(20);
 
-/// How often sessions that have been over for long are removed.
-const SWEEP_EVERY: Duration = Duration::from_hours(1);
+/// How often rows that are over are removed.
+const SWEEP_EVERY: TimeDelta = TimeDelta::minutes(10);
+
+/// How many rows are removed in one statement, and in how many statements before others get a turn.
+const BATCH: u32 = 1000;
+const BATCHES: u32 = 100;
 
 /// How often a process that could not start is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -58,7 +71,11 @@ pub(crate) async fn run(
     lease.release().await;
 }
 
-async fn look_after(core: &Core, lease: &Lease, swept: &mut Option<Instant>) -> Result<(), Error> {
+async fn look_after(
+    core: &Core,
+    lease: &Lease,
+    swept: &mut Option<DateTime<Utc>>,
+) -> Result<(), Error> {
     let leads = lease.take().await?;
     if leads {
         core.keys.maintain(lease).await?;
@@ -67,9 +84,31 @@ async fn look_after(core: &Core, lease: &Lease, swept: &mut Option<Instant>) -> 
     }
     core.roles.reload().await?;
     sessions::publish_ended(core, LATELY).await?;
-    if leads && swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY) {
-        sessions::sweep(core).await?;
-        *swept = Some(Instant::now());
+    let now = core.clock.now();
+    if leads && swept.is_none_or(|at| now - at >= SWEEP_EVERY) {
+        *swept = sweep(core, now).await?.then_some(now);
     }
     Ok(())
+}
+
+/// Removes rows that are over, in bounded batches. Says whether none was left.
+async fn sweep(core: &Core, now: DateTime<Utc>) -> Result<bool, Error> {
+    let mut done = true;
+    for expiring in EXPIRING {
+        let before = now - (expiring.keep)(&core.limits);
+        let mut removed = 0;
+        let mut full = true;
+        for _ in 0..BATCHES {
+            let batch = core.storage.remove_expired(expiring, before, BATCH).await?;
+            removed += batch;
+            full = batch == u64::from(BATCH);
+            if !full {
+                break;
+            }
+        }
+        done &= !full;
+        let table = expiring.table;
+        metrics::counter!("auth_rows_expired_total", "table" => table).increment(removed);
+    }
+    Ok(done)
 }

@@ -33,6 +33,15 @@ pub struct Claims {
     /// The roles of the account.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
+    /// When the person last proved who they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<u64>,
+    /// How sure that made us: `aal1` with one factor, `aal2` with two (NIST SP 800-63B, section 4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acr: Option<String>,
+    /// How they proved it (RFC 8176): `pwd`, `otp`, `mfa`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amr: Vec<String>,
 }
 
 /// Whom a token is for: one name or several (RFC 7519, section 4.1.3).

@@ -46,6 +46,9 @@ impl Issuer {
             sid: Some("s-1".to_owned()),
             scope: scope.parse().unwrap(),
             roles: Vec::new(),
+            auth_time: None,
+            acr: None,
+            amr: Vec::new(),
         }
     }
 
@@ -78,6 +81,7 @@ impl Issuer {
             crv: "P-256".to_owned(),
             x: URL_SAFE_NO_PAD.encode(&point[1..33]),
             y: URL_SAFE_NO_PAD.encode(&point[33..65]),
+            ..JsonWebKey::default()
         };
         JsonWebKeySet { keys: vec![key] }
     }

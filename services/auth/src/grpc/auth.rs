@@ -96,6 +96,7 @@ fn to_answer(grant: Grant) -> Response<TokenResponse> {
         expires_in: i32::try_from(grant.access.expires_in.num_seconds()).unwrap_or(i32::MAX),
         session_id: grant.session_id.to_string(),
         scope: grant.scope,
+        ..TokenResponse::default()
     });
     let caching = MetadataValue::from_static("no-store");
     response.metadata_mut().insert("cache-control", caching);

@@ -179,6 +179,7 @@ impl From<PublicKey> for JsonWebKey {
             crv: "P-256".to_owned(),
             x: key.x,
             y: key.y,
+            ..Self::default()
         }
     }
 }

@@ -4,6 +4,7 @@
 //! when that is not one.
 
 mod error;
+mod expiring;
 mod feed;
 mod identities;
 mod keys;
@@ -20,9 +21,10 @@ use sea_orm::{
 
 pub(crate) use self::{
     error::Error,
+    expiring::Expiring,
     identities::Account,
     registrations::Registration,
-    sessions::{NewSession, Rotation},
+    sessions::{NewSession, Rotation, SESSIONS},
 };
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;

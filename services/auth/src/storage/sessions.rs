@@ -1,10 +1,10 @@
 //! Sessions and the refresh tokens that keep them open.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
-use super::{Result, Storage, Transaction, all, execute, one};
+use super::{Expiring, Result, Storage, Transaction, all, execute, one};
 use crate::{
     domain::{Rotations, Session, Window},
     tokens::Hash,
@@ -12,6 +12,15 @@ use crate::{
 
 const COLUMNS: &str = "id, user_id, scope, user_agent, ip_address, create_time, last_used_time, \
                        expire_time, absolute_expire_time";
+
+/// Sessions stay for a day after their last access token is dead. The condition looks at every row, since
+/// an index on what each refresh changes would cost more than it gives.
+pub(crate) const SESSIONS: Expiring = Expiring {
+    table: "sessions",
+    key: "id",
+    over: "expire_time < $1 OR absolute_expire_time < $1 OR revoke_time < $1",
+    keep: |limits| limits.token_life() + TimeDelta::days(1),
+};
 
 #[derive(FromQueryResult)]
 struct Row {
@@ -220,16 +229,6 @@ impl Storage {
         now: DateTime<Utc>,
     ) -> Result<Vec<Uuid>> {
         revoke_all(&self.db, user_id, now).await
-    }
-
-    /// Removes sessions that were over before a moment, in whichever way, at most so many. Says how many
-    /// they were. Looks at every row, so it is for now and then.
-    pub(crate) async fn remove_sessions(&self, over: DateTime<Utc>, most: u32) -> Result<u64> {
-        let sql = format!(
-            "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expire_time < $1 \
-             OR absolute_expire_time < $1 OR revoke_time < $1 LIMIT {most})"
-        );
-        execute(&self.db, &sql, [over.into()]).await
     }
 
     /// Sessions that were ended since a moment, and when.

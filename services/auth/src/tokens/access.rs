@@ -123,6 +123,9 @@ impl Issuer {
             sid: None,
             scope: portico_caller::Scopes::default(),
             roles: Vec::new(),
+            auth_time: None,
+            acr: None,
+            amr: Vec::new(),
         }
     }
 

@@ -48,6 +48,7 @@ impl KeySource for Signer {
             crv: "P-256".into(),
             x: BASE64_URL_SAFE_NO_PAD.encode(&point[1..33]),
             y: BASE64_URL_SAFE_NO_PAD.encode(&point[33..]),
+            ..JsonWebKey::default()
         };
         async { Ok(JsonWebKeySet { keys: vec![key] }) }.boxed()
     }

@@ -161,6 +161,22 @@ impl<O: Fn(&str) -> String> Rules<'_, O> {
             auth.key_rotation_seconds,
             1..=LONGEST,
         );
+        self.fails(
+            "auth.signing_algorithm",
+            !matches!(auth.signing_algorithm.as_str(), "ES256" | "EdDSA" | "RS256"),
+            "accepted: ES256, EdDSA or RS256",
+        );
+        self.range("auth.step_up_seconds", auth.step_up_seconds, 1..=DAY);
+        // It stands in a label before a colon.
+        let name = &auth.totp_issuer;
+        let bad = name.is_empty()
+            || name.len() > 64
+            || name.contains(|c: char| c == ':' || c.is_control());
+        self.fails(
+            "auth.totp_issuer",
+            bad,
+            "accepted: 1 to 64 bytes of text without a colon",
+        );
         // The bounds of RFC 9106, section 3.1, as far as a machine can pay for them.
         self.range("auth.argon2_parallelism", auth.argon2_parallelism, 1..=64);
         self.range(

@@ -93,6 +93,14 @@ pub struct AuthConfig {
     pub refresh_grace_seconds: u64,
     /// How often the signing key changes.
     pub key_rotation_seconds: u64,
+    /// What signs access tokens from the next rotation on: `ES256`, `EdDSA` or `RS256`.
+    pub signing_algorithm: String,
+    /// Roles whose holders need a second factor, with commas between.
+    pub mfa_required_roles: String,
+    /// How old the last proof of a factor may be when factors are changed.
+    pub step_up_seconds: u64,
+    /// What authenticator applications show as the name of the service.
+    pub totp_issuer: String,
     /// Memory of one password hash.
     pub argon2_memory_kib: u32,
     /// Passes of one password hash.

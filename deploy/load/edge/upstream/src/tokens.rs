@@ -61,6 +61,9 @@ impl Issuer {
             sid: Some("01932c07-91d4-7d3b-8c5a-0c0ffee0babe".to_owned()),
             scope: "users:read".parse()?,
             roles: vec!["auditor".to_owned()],
+            auth_time: None,
+            acr: None,
+            amr: Vec::new(),
         };
         let header = json!({"alg": "ES256", "typ": TOKEN_TYPE, "kid": KEY}).to_string();
         let claims = serde_json::to_vec(&claims)?;
@@ -89,6 +92,7 @@ impl KeyService for Issuer {
                 crv: "P-256".to_owned(),
                 x: URL_SAFE_NO_PAD.encode(&point[1..33]),
                 y: URL_SAFE_NO_PAD.encode(&point[33..65]),
+                ..JsonWebKey::default()
             }],
         }))
     }

@@ -17,7 +17,7 @@ const BACKGROUND: [&str; 7] = [
     "feed_cursors",
     "FROM registrations WHERE roles",
     "revoke_time > ",
-    "DELETE FROM sessions",
+    "LIMIT 1000)",
 ];
 
 impl Statements {
