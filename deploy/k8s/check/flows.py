@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""Prints who may talk to whom, as rendered NetworkPolicies say it: `kubectl kustomize … | flows.py`.
+
+One line per flow, `from | to | port`, in the form of the table in deploy/k8s/README.md. A flow between two
+pods of Portico must be allowed on both sides; one that only one side allows is an error.
+"""
+
+import sys
+
+import yaml
+
+COMPONENT = "app.kubernetes.io/component"
+
+
+def selects(selector, component):
+    """Whether a label selector takes the pods of that component."""
+    labels = {"app.kubernetes.io/name": "portico", COMPONENT: component}
+    for key, value in (selector.get("matchLabels") or {}).items():
+        if labels.get(key) != value:
+            return False
+    for term in selector.get("matchExpressions") or []:
+        if term["operator"] != "In":
+            raise SystemExit(f"an operator that this check does not know: {term}")
+        if labels.get(term["key"]) not in term["values"]:
+            return False
+    return True
+
+
+def peers(rules, key, pods):
+    """The (peer, port) pairs that the rules of one side allow."""
+    for rule in rules or []:
+        for peer in rule.get(key) or [None]:
+            for port in rule["ports"]:
+                for name in names(peer, pods):
+                    yield name, port["port"], port.get("protocol", "TCP")
+
+
+def names(peer, pods):
+    if peer is None:
+        return ["anywhere"]
+    if "ipBlock" in peer:
+        return [peer["ipBlock"]["cidr"]]
+    space = (peer.get("namespaceSelector") or {}).get("matchLabels")
+    if space:
+        return [space["kubernetes.io/metadata.name"]]
+    return [pod for pod in pods if selects(peer["podSelector"], pod)]
+
+
+def main():
+    objects = [each for each in yaml.safe_load_all(sys.stdin) if each]
+    # Containers' ports by name, to write every port as a number.
+    ports, pods = {}, []
+    for each in objects:
+        template = each.get("spec", {}).get("template")
+        if not template:
+            continue
+        component = template["metadata"]["labels"][COMPONENT]
+        pods.append(component)
+        for container in template["spec"]["containers"]:
+            for port in container.get("ports", []):
+                ports[component, port["name"]] = port["containerPort"]
+
+    out, into = set(), set()
+    for policy in (each for each in objects if each["kind"] == "NetworkPolicy"):
+        spec = policy["spec"]
+        for pod in (pod for pod in pods if selects(spec["podSelector"], pod)):
+            for peer, port, protocol in peers(spec.get("egress"), "to", pods):
+                out.add((pod, peer, ports.get((peer, port), port), protocol))
+            for peer, port, protocol in peers(spec.get("ingress"), "from", pods):
+                into.add((peer, pod, ports.get((pod, port), port), protocol))
+
+    faults = []
+    for flow in sorted(out ^ into, key=str):
+        within = flow[0] in pods and flow[1] in pods
+        if within:
+            faults.append(f"only one side allows {flow[0]} -> {flow[1]}:{flow[2]}")
+    for source, target, port, protocol in sorted(out | into, key=str):
+        print(f"{source} | {target} | {port}/{protocol}")
+    if faults:
+        raise SystemExit("\n".join(faults))
+
+
+main()
