@@ -1,0 +1,122 @@
+{{/* The name before everything's own. */}}
+{{- define "portico.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What selects the pods of a component: list of the root and the component. */}}
+{{- define "portico.selector" -}}
+{{- $root := index . 0 -}}
+app.kubernetes.io/name: portico
+app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end -}}
+
+{{/* The labels of an object of a component: list of the root and the component. */}}
+{{- define "portico.labels" -}}
+{{- $root := index . 0 -}}
+{{ include "portico.selector" . }}
+app.kubernetes.io/part-of: portico
+app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
+{{- with $root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* A service's image: list of the root and the service's name. */}}
+{{- define "portico.image" -}}
+{{- $root := index . 0 -}}
+{{- $image := (index $root.Values (index . 1)).image -}}
+{{- $name := printf "%s%s" $root.Values.image.registry $image.repository -}}
+{{- if $image.digest -}}
+{{- printf "%s@%s" $name $image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $name (coalesce $image.tag $root.Values.image.tag $root.Chart.AppVersion) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The ports of a service: its own and the ops port, as a JSON object. */}}
+{{- define "portico.ports" -}}
+{{- get (dict
+  "gateway" (dict "name" "http" "port" 3000 "ops" 9090)
+  "user" (dict "name" "grpc" "port" 50051 "ops" 9091)
+  "auth" (dict "name" "grpc" "port" 50052 "ops" 9092)) . | toJson -}}
+{{- end -}}
+
+{{/* A service's environment that is no secret, as a YAML mapping: list of the root and the name. */}}
+{{- define "portico.config" -}}
+{{- $root := index . 0 -}}
+{{- $name := index . 1 -}}
+{{- $full := include "portico.fullname" $root -}}
+{{- $ports := include "portico.ports" $name | fromJson -}}
+{{- $config := dict "LOG__FORMAT" "json" "OPS__LISTEN" (printf "0.0.0.0:%v" $ports.ops) -}}
+{{- $_ := set $config (printf "%s__LISTEN" (upper $name)) (printf "0.0.0.0:%v" $ports.port) -}}
+{{- if ne $name "user" }}{{ $_ := set $config "USER__URL" (printf "http://%s-user:50051" $full) }}{{ end -}}
+{{- if ne $name "auth" }}{{ $_ := set $config "AUTH__URL" (printf "http://%s-auth:50052" $full) }}{{ end -}}
+{{- if eq $name "auth" -}}
+{{- $_ := set $config "AUTH__ISSUER" $root.Values.auth.issuer -}}
+{{- $_ := set $config "AUTH__BOOTSTRAP_ADMIN_EMAIL" $root.Values.auth.administrator -}}
+{{- end -}}
+{{- if and (eq $name "gateway") $root.Values.gateway.upstreams -}}
+{{- $pairs := list -}}
+{{- range $upstream, $url := $root.Values.gateway.upstreams }}{{ $pairs = append $pairs (printf "%s=%s" $upstream $url) }}{{ end -}}
+{{- $_ := set $config "UPSTREAMS" (join "," $pairs) -}}
+{{- end -}}
+{{- merge (deepCopy (index $root.Values $name).config) $config | toYaml -}}
+{{- end -}}
+
+{{/* The keys of a service's own secret. */}}
+{{- define "portico.secretKeys" -}}
+{{- get (dict "gateway" (list) "user" (list "database-url") "auth" (list "database-url" "master-key" "admin-password")) . | toJson -}}
+{{- end -}}
+
+{{/* The Secrets' names: those that exist already, or those that `trialSecrets` makes. */}}
+{{- define "portico.secret" -}}
+{{- $root := index . 0 -}}
+{{- $name := index . 1 -}}
+{{- if $root.Values.trialSecrets -}}
+{{- printf "%s-%s" (include "portico.fullname" $root) $name -}}
+{{- else -}}
+{{- (index $root.Values $name).existingSecret -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What every container may do, and may not. */}}
+{{- define "portico.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{/* The same for a pod: the user's and group's id. */}}
+{{- define "portico.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: {{ . }}
+runAsGroup: {{ . }}
+fsGroup: {{ . }}
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{/* The rule that lets pods ask for names. */}}
+{{- define "portico.dns" -}}
+- to:
+    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}
+      podSelector: {matchLabels: {k8s-app: kube-dns}}
+  ports:
+    - {port: 53, protocol: UDP}
+    - {port: 53, protocol: TCP}
+{{- end -}}
+
+{{/* Pods of a component, as a peer of a policy. */}}
+{{- define "portico.peer" -}}
+podSelector:
+  matchLabels:
+    {{- include "portico.selector" . | nindent 4 }}
+{{- end -}}
