@@ -1,15 +1,23 @@
 //! The one place where the two worlds of headers meet: http 0.2 at the edge (actix), http 1 behind it
 //! (tonic). What passes is listed here; everything else stays on its side.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use actix_web::http::header::{self as edge, HeaderMap as EdgeHeaders};
+use actix_web::{
+    HttpRequest,
+    http::header::{self as edge, HeaderMap as EdgeHeaders},
+};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use portico_telemetry::{propagation, request_id};
 use tonic::metadata::MetadataMap;
 
 /// The client's `User-Agent`: gRPC has a `user-agent` of its own.
-const USER_AGENT: &str = "portico-user-agent";
+static USER_AGENT: HeaderName = HeaderName::from_static("portico-user-agent");
+
+static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static REQUEST_ID: HeaderName = HeaderName::from_static(request_id::HEADER);
+static TRACEPARENT: HeaderName = HeaderName::from_static(propagation::TRACEPARENT);
+static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// The longest `User-Agent` that is passed on, in bytes.
 const LONGEST_USER_AGENT: usize = 512;
@@ -25,10 +33,27 @@ const ANSWERED: [(&str, edge::HeaderName); 4] = [
     ("retry-after", edge::RETRY_AFTER),
 ];
 
+/// Who is at the other end of a connection, as services are told.
+#[derive(Debug)]
+pub struct Peer(HeaderValue);
+
+impl Peer {
+    /// The peer with that address.
+    pub fn new(address: SocketAddr) -> Self {
+        let address = address.ip().to_canonical().to_string();
+        Self(HeaderValue::try_from(address).expect("an address is visible ASCII"))
+    }
+}
+
 /// The metadata of a call, made from a list: whatever else the client sent (`x-forwarded-*`,
 /// `portico-*`, `grpc-*`, hop-by-hop headers) goes no further.
-pub fn forwarded(headers: &EdgeHeaders, request_id: &str, peer: Option<SocketAddr>) -> MetadataMap {
-    let mut out = HeaderMap::with_capacity(8);
+pub fn forwarded(request: &HttpRequest, request_id: &str) -> HeaderMap {
+    passed_on(request.headers(), request_id, request.conn_data())
+}
+
+fn passed_on(headers: &EdgeHeaders, request_id: &str, peer: Option<&Peer>) -> HeaderMap {
+    // Room for what is added further on, too.
+    let mut out = HeaderMap::with_capacity(12);
     copy(
         headers,
         &edge::AUTHORIZATION,
@@ -36,17 +61,14 @@ pub fn forwarded(headers: &EdgeHeaders, request_id: &str, peer: Option<SocketAdd
         header::AUTHORIZATION,
     );
     // As the caller sent it. Where spans are recorded, the call's own takes its place further on.
-    out.extend(trace_context(headers));
+    trace_context(headers, &mut out);
     if let Ok(mut id) = HeaderValue::from_str(request_id) {
         // Never the same twice: in the connection's table of headers it would push out what is.
         id.set_sensitive(true);
-        out.insert(HeaderName::from_static(request_id::HEADER), id);
+        out.insert(&REQUEST_ID, id);
     }
-    if let Some(address) = peer.map(|peer| peer.ip().to_canonical()) {
-        out.insert(
-            HeaderName::from_static("x-forwarded-for"),
-            ip_value(address),
-        );
+    if let Some(Peer(address)) = peer {
+        out.insert(&FORWARDED_FOR, address.clone());
     }
     if let Some(agent) = headers.get(edge::USER_AGENT) {
         let bytes = agent.as_bytes();
@@ -54,23 +76,22 @@ pub fn forwarded(headers: &EdgeHeaders, request_id: &str, peer: Option<SocketAdd
         if bytes.is_ascii()
             && let Ok(value) = HeaderValue::from_bytes(bytes)
         {
-            out.insert(HeaderName::from_static(USER_AGENT), value);
-        }
-    }
-    MetadataMap::from_headers(out)
-}
-
-/// The client's W3C trace context, for the parent of the request's span.
-pub fn trace_context(headers: &EdgeHeaders) -> HeaderMap {
-    let mut out = HeaderMap::new();
-    for name in [propagation::TRACEPARENT, "tracestate"] {
-        if let Some(value) = headers.get(name)
-            && let Ok(value) = HeaderValue::from_bytes(value.as_bytes())
-        {
-            out.insert(HeaderName::from_static(name), value);
+            out.insert(&USER_AGENT, value);
         }
     }
     out
+}
+
+/// Copies the client's W3C trace context, the parent of the request's span.
+pub fn trace_context(headers: &EdgeHeaders, out: &mut HeaderMap) {
+    for name in [&TRACEPARENT, &TRACESTATE] {
+        if let Some(value) = headers.get(name.as_str())
+            && let Ok(mut value) = HeaderValue::from_bytes(value.as_bytes())
+        {
+            value.set_sensitive(true);
+            out.insert(name, value);
+        }
+    }
 }
 
 /// Copies the metadata that REST callers may see into the response's headers.
@@ -114,10 +135,6 @@ fn copy(from: &EdgeHeaders, edge_name: &edge::HeaderName, out: &mut HeaderMap, n
     }
 }
 
-fn ip_value(address: IpAddr) -> HeaderValue {
-    HeaderValue::try_from(address.to_string()).expect("an address is visible ASCII")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,8 +168,8 @@ mod tests {
                 "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
             ),
         ]);
-        let peer = "[::ffff:192.0.2.7]:4711".parse().unwrap();
-        let metadata = forwarded(&sent, "r-1", Some(peer)).into_headers();
+        let peer = Peer::new("[::ffff:192.0.2.7]:4711".parse().unwrap());
+        let metadata = passed_on(&sent, "r-1", Some(&peer));
         let mut names: Vec<_> = metadata.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(

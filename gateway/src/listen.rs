@@ -16,7 +16,7 @@ use portico_telemetry::http::Connection;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::{edge::Edge, server};
+use crate::{edge::Edge, headers::Peer, server};
 
 /// The most connections that one worker holds at once.
 const CONNECTIONS: usize = 10_000;
@@ -57,8 +57,11 @@ pub fn server(
                 // Who closes has gone: else a stream to nobody would go on until its next message.
                 .h1_allow_half_closed(false)
                 .graceful_shutdown_signal(move || stopping.clone().cancelled_owned())
-                .on_connect_ext(|_: &TcpStream, extensions| {
+                .on_connect_ext(|io: &TcpStream, extensions| {
                     extensions.insert(Connection::open());
+                    if let Ok(address) = io.peer_addr() {
+                        extensions.insert(Peer::new(address));
+                    }
                 })
                 .finish(map_config(
                     actix_service::IntoServiceFactory::into_factory(app)

@@ -14,14 +14,15 @@ use actix_web::{
     web,
 };
 use bytes::Bytes;
+use http::HeaderName;
 use portico_caller::Caller;
+use portico_service::{Unary, never_sent};
 use portico_transcode::{Capture, WireError};
 use tokio::time::timeout_at;
-use tonic::{Code, Request, Response, Status, client::Grpc, metadata::MetadataMap};
+use tonic::{Code, Response, Status, metadata::MetadataMap};
 use tracing::{debug, error};
 
 use crate::{
-    codec::RawCodec,
     contract::Route,
     edge::{Edge, Shared},
     headers, limits, preconditions,
@@ -33,9 +34,11 @@ use crate::{
 /// The largest reply that is translated, in bytes: it is held in memory as a whole.
 pub const LARGEST_REPLY: usize = 16 * 1024 * 1024;
 
-/// How much longer than the edge waits the service is given: tonic's channel ends calls by the same
-/// header, and would call it a lost connection.
+/// How much longer than the edge waits the service is given, which would otherwise end the call itself
+/// at the same moment.
 const LATER: Duration = Duration::from_millis(100);
+
+static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// A request that was let in, with all that decides what becomes of it.
 pub struct Exchange<'a> {
@@ -70,8 +73,7 @@ pub async fn forward(
     let limit = edge.shared.body_limit;
     let body = limits::body(request, &mut payload, limit, exchange.deadline).await?;
     let message = request::message(request, route, exchange.captures, if_match, &body)?;
-    let metadata = headers::forwarded(request.headers(), exchange.id, request.peer_addr());
-    match call(&exchange, metadata, message.into()).await {
+    match call(&exchange, message.into()).await {
         Ok(response) => {
             note_ended_sessions(&edge.shared, route, response.metadata());
             reply(route, &response)
@@ -98,39 +100,44 @@ enum Failure {
     Late,
 }
 
-impl From<Status> for Failure {
-    fn from(status: Status) -> Self {
-        Self::Status(status)
-    }
+/// How long the service is given when so much is left, in milliseconds. In steps: a value that is the
+/// same for most requests takes one byte of the connection, another one each time is encoded each time.
+fn given(left: Duration) -> u128 {
+    const STEP: u128 = 10;
+    // The most that eight digits can say (gRPC over HTTP/2).
+    const LONGEST: u128 = 99_999_999;
+    let left = left.as_micros().div_ceil(STEP * 1000) * STEP;
+    (left + LATER.as_millis()).min(LONGEST)
 }
 
-/// How long the service is given when so much is left. In steps: a value that is the same for most
-/// requests takes one byte of the connection, another one each time is encoded each time.
-fn given(left: Duration) -> Duration {
-    const STEP_NANOS: u32 = 10_000_000;
-    let over = u64::from(left.subsec_nanos() % STEP_NANOS);
-    (left + LATER).saturating_sub(Duration::from_nanos(over))
-}
-
-async fn call(
-    exchange: &Exchange<'_>,
-    metadata: MetadataMap,
-    message: Bytes,
-) -> Result<Response<Bytes>, Failure> {
+async fn call(exchange: &Exchange<'_>, message: Bytes) -> Result<Response<Bytes>, Failure> {
     let Exchange {
         edge,
+        request,
         route,
         deadline,
         ..
     } = exchange;
-    let mut request = Request::new(message);
-    *request.metadata_mut() = metadata;
-    request.set_timeout(given(deadline.saturating_duration_since(Instant::now())));
-    let backend = edge.backends[route.upstream].clone();
-    let mut client = Grpc::new(backend).max_decoding_message_size(LARGEST_REPLY);
     let calling = async {
-        client.ready().await.map_err(Status::from_error)?;
-        Ok(client.unary(request, route.rpc.clone(), RawCodec).await?)
+        let mut again = true;
+        loop {
+            let mut metadata = headers::forwarded(request, exchange.id);
+            let left = given(deadline.saturating_duration_since(Instant::now()));
+            if let Ok(timeout) = http::HeaderValue::try_from(format!("{left}m")) {
+                metadata.insert(&GRPC_TIMEOUT, timeout);
+            }
+            let call = Unary {
+                rpc: route.rpc.clone(),
+                metadata,
+                message: message.clone(),
+                limit: LARGEST_REPLY,
+            };
+            match edge.backends[route.upstream].unary(call).await {
+                // The connection went away under the call: the next one may lead to who is there now.
+                Err(status) if again && never_sent(&status) => again = false,
+                answer => return answer.map_err(Failure::Status),
+            }
+        }
     };
     // A call that is dropped is cancelled over there.
     timeout_at((*deadline).into(), calling)
@@ -214,10 +221,12 @@ mod tests {
             0, 1, 9_999, 10_000, 9_990_000, 9_991_234, 9_999_999, 10_000_000,
         ] {
             let left = Duration::from_micros(micros);
-            assert!(given(left) > left + LATER / 2);
-            assert!(given(left) <= left + LATER);
+            let given = Duration::from_millis(u64::try_from(given(left)).unwrap());
+            assert!(given >= left + LATER);
+            assert!(given < left + LATER + Duration::from_millis(10));
         }
         let at = |micros| given(Duration::from_micros(micros));
         assert_eq!(at(9_990_001), at(9_999_999));
+        assert_eq!(given(Duration::MAX), 99_999_999);
     }
 }

@@ -27,7 +27,7 @@ use actix_web::{
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use tokio::time::timeout;
-use tonic::Response;
+use tonic::{Response, metadata::MetadataMap};
 
 use crate::{
     codec::Part,
@@ -74,7 +74,7 @@ async fn start(
     let shared = exchange.edge.shared.clone();
     let if_match = preconditions::if_match(request.method(), request.headers())?;
     let sent = Sent::of(request.headers(), if_match);
-    let metadata = headers::forwarded(request.headers(), exchange.id, request.peer_addr());
+    let metadata = MetadataMap::from_headers(headers::forwarded(request, exchange.id));
     let backend = (exchange.edge.upstreams[route.upstream].backend)();
     let resumable = framing == Framing::Events && route.binding.server_streaming;
     let watch = |payload| Watch::new(&shared, exchange.caller, resumable, payload);

@@ -1,6 +1,7 @@
 //! The span of a request, after OpenTelemetry's conventions for HTTP.
 
 use actix_web::{HttpRequest, http::header::USER_AGENT};
+use http::HeaderMap;
 use portico_telemetry::propagation;
 use tracing::{Span, field::Empty, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -25,7 +26,9 @@ pub fn span(request: &HttpRequest, template: &str, request_id: &str) -> Span {
         request_id,
     );
     if propagation::is_recording() {
-        let parent = propagation::extract(&headers::trace_context(request.headers()));
+        let mut sent = HeaderMap::new();
+        headers::trace_context(request.headers(), &mut sent);
+        let parent = propagation::extract(&sent);
         // Fails only where no OpenTelemetry layer is installed, and then there is no trace to join.
         let _ = span.set_parent(parent);
     }

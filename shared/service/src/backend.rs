@@ -5,10 +5,12 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
+use http::uri::Scheme;
 use portico_telemetry::grpc::ClientLayer;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
@@ -21,6 +23,10 @@ use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 use tracing::Instrument;
 
 mod channel;
+mod http2;
+mod unary;
+
+pub use unary::{NotSent, Unary, never_sent};
 
 /// What a call can fail with besides a gRPC status.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -34,11 +40,17 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// it, a vanished peer holds calls until their deadline.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(5);
+/// The same of TCP, which a firewall on the way may want to see.
+const TCP_KEEP_ALIVE: Duration = Duration::from_mins(1);
 
 /// A gRPC service: a channel over the network, or one in this process. Generated clients take it as
 /// their transport (`UserServiceClient::new(backend)`), and cannot tell which it is.
 #[derive(Clone)]
-pub struct Backend(BoxCloneSyncService<Request, Response, BoxError>);
+pub struct Backend {
+    service: BoxCloneSyncService<Request, Response, BoxError>,
+    /// The shorter way for [`Backend::unary`], over a connection of its own.
+    direct: Option<Arc<unary::Direct>>,
+}
 
 impl Backend {
     /// A backend around any gRPC service of this process.
@@ -48,7 +60,10 @@ impl Backend {
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
     {
-        Self(BoxCloneSyncService::new(service.map_err(Into::into)))
+        Self {
+            service: BoxCloneSyncService::new(service.map_err(Into::into)),
+            direct: None,
+        }
     }
 
     /// A backend over the network (`http://…`, or `https://…` with the machine's certificate roots).
@@ -60,15 +75,20 @@ impl Backend {
         let mut endpoint = Endpoint::from_shared(url.to_owned())?
             .connect_timeout(CONNECT)
             .tcp_nodelay(true)
-            .tcp_keepalive(Some(Duration::from_mins(1)))
+            .tcp_keepalive(Some(TCP_KEEP_ALIVE))
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(KEEP_ALIVE_ANSWER)
             .keep_alive_while_idle(true);
-        if url.starts_with("https:") {
+        let layer = ClientLayer::new();
+        let mut direct = None;
+        if endpoint.uri().scheme() == Some(&Scheme::HTTPS) {
             endpoint = endpoint.tls_config(ClientTlsConfig::new().with_enabled_roots())?;
+        } else if let Some(connection) = http2::Http2::lazy(endpoint.uri().clone()) {
+            direct = Some(Arc::new(unary::Direct::new(connection, layer.clone())));
         }
         let channel = channel::Honest::new(endpoint.connect_lazy());
-        Ok(Self::new(ClientLayer::new().layer(channel)))
+        let service = Self::new(layer.layer(channel)).service;
+        Ok(Self { service, direct })
     }
 
     /// The same service, with each call run on that runtime, however it is polled. For the in-process
@@ -89,11 +109,11 @@ impl Service<Request> for Backend {
     type Future = Pin<Box<dyn Future<Output = Result<Response, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.0.poll_ready(cx)
+        self.service.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        self.0.call(request)
+        self.service.call(request)
     }
 }
 

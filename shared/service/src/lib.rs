@@ -17,7 +17,7 @@ pub mod process;
 mod readiness;
 mod secret;
 
-pub use backend::{Backend, BoxError};
+pub use backend::{Backend, BoxError, NotSent, Unary, never_sent};
 pub use clock::{Clock, ClockHand};
 pub use config::{Config, ConfigError, Shape};
 pub use frame::Frame;

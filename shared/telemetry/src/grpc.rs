@@ -6,7 +6,7 @@ mod client;
 mod instruments;
 mod server;
 
-pub use client::{Client, ClientLayer};
+pub use client::{Client, ClientLayer, Outgoing};
 pub use server::{Server, ServerLayer};
 
 use std::{error::Error, future::Future, pin::Pin};

@@ -70,7 +70,10 @@ struct Writer<'a>(&'a mut HeaderMap);
 
 impl Injector for Writer<'_> {
     fn set(&mut self, key: &str, value: String) {
-        if let (Ok(name), Ok(value)) = (key.parse::<HeaderName>(), HeaderValue::try_from(value)) {
+        if let (Ok(name), Ok(mut value)) = (key.parse::<HeaderName>(), HeaderValue::try_from(value))
+        {
+            // Never the same twice: in the connection's table of headers it would push out what is.
+            value.set_sensitive(true);
             self.0.insert(name, value);
         }
     }

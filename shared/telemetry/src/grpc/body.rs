@@ -32,6 +32,10 @@ impl Call {
         }
     }
 
+    pub(super) fn span(&self) -> &Span {
+        &self.span
+    }
+
     pub(super) fn measured_by(&mut self, instruments: Arc<Instruments>) {
         self.instruments = Some(instruments);
     }

@@ -6,6 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use http::HeaderMap;
 use tonic::{Code, body::Body};
 use tower::{Layer, Service};
 use tracing::{Instrument, Span, field::Empty};
@@ -53,7 +54,8 @@ impl Methods {
 }
 
 /// Gives each call a client span, sends its trace context along (W3C Trace Context), and counts the
-/// call when its answer's last byte is read.
+/// call when its answer's last byte is read. Where no spans are exported, there is none: a log line
+/// finds its request by the server's span.
 #[derive(Clone)]
 pub struct ClientLayer(Arc<Methods>);
 
@@ -64,6 +66,41 @@ impl ClientLayer {
             known: RwLock::default(),
             unknown: Instruments::new(Side::Client, "unknown", "unknown"),
         }))
+    }
+
+    /// Begins a call of that path (`/package.Service/Method`) which no service of this layer carries.
+    pub fn begin(&self, path: &str) -> Outgoing {
+        let instruments = self.0.get(path);
+        Outgoing {
+            new: instruments.is_none().then(|| Arc::clone(&self.0)),
+            call: Call::new(span(path), instruments),
+        }
+    }
+}
+
+/// A call on its way. Dropped before its end, it counts as cancelled.
+pub struct Outgoing {
+    call: Call,
+    /// Who learns the method, when it was never called before.
+    new: Option<Arc<Methods>>,
+}
+
+impl Outgoing {
+    /// Sends the call's trace context along.
+    pub fn inject(&self, headers: &mut HeaderMap) {
+        propagation::inject(self.call.span(), headers);
+    }
+
+    /// Counts the call and closes its span. `path` is the one that it began with.
+    pub fn finish(mut self, path: &str, code: Code) {
+        self.learn(path, Some(code));
+        self.call.finish(code);
+    }
+
+    fn learn(&mut self, path: &str, code: Option<Code>) {
+        if let Some(methods) = self.new.take() {
+            self.call.measured_by(methods.learn(path, code));
+        }
     }
 }
 
@@ -79,7 +116,7 @@ impl<S> Layer<S> for ClientLayer {
     fn layer(&self, inner: S) -> Client<S> {
         Client {
             inner,
-            methods: Arc::clone(&self.0),
+            layer: self.clone(),
         }
     }
 }
@@ -88,7 +125,7 @@ impl<S> Layer<S> for ClientLayer {
 #[derive(Clone)]
 pub struct Client<S> {
     inner: S,
-    methods: Arc<Methods>,
+    layer: ClientLayer,
 }
 
 impl<S> Service<http::Request<Body>> for Client<S>
@@ -106,14 +143,11 @@ where
     }
 
     fn call(&mut self, mut request: http::Request<Body>) -> Answer {
-        let span = span(request.uri().path());
-        propagation::inject(&span, request.headers_mut());
-        let instruments = self.methods.get(request.uri().path());
+        let mut outgoing = self.layer.begin(request.uri().path());
+        outgoing.inject(request.headers_mut());
         // The path is only needed again for a method that is new.
-        let new = instruments
-            .is_none()
-            .then(|| (request.uri().clone(), Arc::clone(&self.methods)));
-        let mut call = Call::new(span.clone(), instruments);
+        let uri = outgoing.new.as_ref().map(|_| request.uri().clone());
+        let span = outgoing.call.span().clone();
         let answer = span.in_scope(|| self.inner.call(request)).instrument(span);
         Box::pin(async move {
             let answer = answer.await.map_err(Into::into);
@@ -121,9 +155,10 @@ where
                 Ok(response) => code_in(response.headers()),
                 Err(error) => Some(code_of(&**error)),
             };
-            if let Some((uri, methods)) = new {
-                call.measured_by(methods.learn(uri.path(), code));
+            if let Some(uri) = uri {
+                outgoing.learn(uri.path(), code);
             }
+            let Outgoing { mut call, .. } = outgoing;
             match answer {
                 Ok(response) => Ok(Measured::response(response, call)),
                 Err(error) => {
@@ -136,6 +171,9 @@ where
 }
 
 fn span(path: &str) -> Span {
+    if !propagation::is_recording() {
+        return Span::none();
+    }
     let (service, method) = split(path).unwrap_or(("unknown", "unknown"));
     tracing::info_span!(
         "grpc_client",
