@@ -61,6 +61,8 @@ reasons! {
     InternalOnly = "INTERNAL_ONLY", PermissionDenied;
     /// Another account has the address.
     EmailTaken = "EMAIL_TAKEN", AlreadyExists;
+    /// Another account has the username.
+    UsernameTaken = "USERNAME_TAKEN", AlreadyExists;
     /// No account has the id.
     UserNotFound = "USER_NOT_FOUND", NotFound;
     /// No open session of the account has the id.

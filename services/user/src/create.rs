@@ -29,7 +29,10 @@ impl Users {
             return self.get(earlier.user).await;
         }
         if !tx.insert(&account).await? {
-            return Err(Error::EmailTaken);
+            return Err(match tx.has_email(&account.email).await? {
+                true => Error::EmailTaken,
+                false => Error::UsernameTaken,
+            });
         }
         tx.publish(&account, now).await?;
         self.commit(tx).await?;

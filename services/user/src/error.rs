@@ -5,7 +5,7 @@ use std::time::Duration;
 use portico_proto::error::{Reason, Violation, invalid};
 use tonic::Status;
 
-use crate::storage;
+use crate::{domain::Unfit, storage};
 
 /// Why a use case came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,15 @@ pub enum Error {
     /// Another account has the address.
     #[error("the address is taken")]
     EmailTaken,
+    /// Another account has the name.
+    #[error("the username is taken")]
+    UsernameTaken,
+    /// The caller may not change that on her own account.
+    #[error("only an administrator may change that")]
+    AdministratorsOnly,
+    /// The account was not deleted.
+    #[error("the account was not deleted")]
+    NotDeleted,
     /// No account has the id, or it was deleted.
     #[error("no such account")]
     UserNotFound,
@@ -42,6 +51,11 @@ impl Error {
         Self::Invalid(vec![Violation::new(field, error.to_string())])
     }
 
+    /// A change that the account cannot take.
+    pub fn unfit(Unfit(field, error): Unfit) -> Self {
+        Self::field(field, error)
+    }
+
     /// Whether the same again may well succeed, since others were in the way.
     pub(crate) fn is_contention(&self) -> bool {
         matches!(self, Self::Storage(storage::Error::Contended))
@@ -55,6 +69,14 @@ impl From<Error> for Status {
             Error::EmailTaken => {
                 Reason::EmailTaken.status("another account has this e-mail address")
             }
+            Error::UsernameTaken => {
+                Reason::UsernameTaken.status("another account has this username")
+            }
+            Error::AdministratorsOnly => Reason::InsufficientScope.status(
+                "metadata and `email_verified` are changed with the scope `users:write` alone",
+            ),
+            Error::NotDeleted => Reason::StatusConflict
+                .status("the account was not deleted; delete it before it is purged"),
             Error::UserNotFound => Reason::UserNotFound.status("there is no such account"),
             Error::EtagMismatch => Reason::EtagMismatch
                 .status("the account was changed meanwhile; read it again and repeat the change"),

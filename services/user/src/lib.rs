@@ -13,6 +13,7 @@ mod lifecycle;
 mod list;
 mod migration;
 mod provision;
+mod purge;
 mod server;
 mod storage;
 mod update;

@@ -1,41 +1,85 @@
 use crate::{
     domain::{Account, Etag, Status, UserId},
     error::{Error, Result},
-    users::{Users, load, persist, save},
+    storage::Transaction,
+    users::{Users, load, load_any, persist, save},
 };
 
 impl Users {
     /// Keeps an account out. One that is kept out already stays as it is.
     pub async fn suspend(&self, id: UserId, etag: Option<Etag>) -> Result<Account> {
-        persist(|| self.try_set_status(id, Status::Suspended, etag.as_ref())).await
+        persist(|| self.try_set_suspended(id, true, etag.as_ref())).await
     }
 
     /// Lets a suspended account in again. One that is in use stays as it is.
     pub async fn reactivate(&self, id: UserId, etag: Option<Etag>) -> Result<Account> {
-        persist(|| self.try_set_status(id, Status::Active, etag.as_ref())).await
+        persist(|| self.try_set_suspended(id, false, etag.as_ref())).await
     }
 
-    /// Deletes an account. Its row stays, and with it the claim on its address.
+    /// Deletes an account. Its row stays until it is purged, and with it the claim on its address.
     pub async fn delete(&self, id: UserId, etag: Option<Etag>) -> Result<Account> {
-        persist(|| self.try_set_status(id, Status::Deleted, etag.as_ref())).await
+        persist(|| self.try_delete(id, etag.as_ref())).await
     }
 
-    async fn try_set_status(&self, id: UserId, to: Status, etag: Option<&Etag>) -> Result<Account> {
+    /// Takes a deletion back. An account that was not deleted stays as it is.
+    pub async fn undelete(&self, id: UserId, etag: Option<Etag>) -> Result<Account> {
+        persist(|| self.try_undelete(id, etag.as_ref())).await
+    }
+
+    async fn try_set_suspended(
+        &self,
+        id: UserId,
+        suspended: bool,
+        etag: Option<&Etag>,
+    ) -> Result<Account> {
         let tx = self.storage.begin().await?;
         let mut account = load(&tx, id, etag).await?;
         let (now, loaded, administered) =
             (self.clock.now(), account.revision, account.administers());
-        if !account.set_status(to, now) {
+        if !account.set_suspended(suspended, now) {
             return Ok(account);
         }
         if administered {
-            tx.hold_administrators().await?;
-            if !tx.has_other_administrator(id).await? {
-                return Err(Error::LastAdministrator);
-            }
+            spare_an_administrator(&tx, id).await?;
         }
         save(&tx, &account, loaded, now).await?;
         self.commit(tx).await?;
         Ok(account)
+    }
+
+    async fn try_delete(&self, id: UserId, etag: Option<&Etag>) -> Result<Account> {
+        let tx = self.storage.begin().await?;
+        let mut account = load(&tx, id, etag).await?;
+        let (now, loaded) = (self.clock.now(), account.revision);
+        if account.administers() {
+            spare_an_administrator(&tx, id).await?;
+        }
+        account.delete(now, self.keep_deleted);
+        save(&tx, &account, loaded, now).await?;
+        self.commit(tx).await?;
+        Ok(account)
+    }
+
+    async fn try_undelete(&self, id: UserId, etag: Option<&Etag>) -> Result<Account> {
+        let tx = self.storage.begin().await?;
+        let mut account = load_any(&tx, id, etag).await?;
+        if account.status != Status::Deleted {
+            return Ok(account);
+        }
+        let (now, loaded) = (self.clock.now(), account.revision);
+        account.undelete(now);
+        save(&tx, &account, loaded, now).await?;
+        self.commit(tx).await?;
+        Ok(account)
+    }
+}
+
+/// Refuses when nobody else could administer.
+async fn spare_an_administrator(tx: &Transaction, id: UserId) -> Result<()> {
+    tx.hold_administrators().await?;
+    if tx.has_other_administrator(id).await? {
+        Ok(())
+    } else {
+        Err(Error::LastAdministrator)
     }
 }

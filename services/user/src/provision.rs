@@ -28,6 +28,9 @@ impl Users {
             return match tx.load(id).await? {
                 Some(there) if there.email.key() == account.email.key() => Ok(there),
                 Some(_) => Err(Error::KeyReused),
+                None if account.username.is_some() && !tx.has_email(&account.email).await? => {
+                    Err(Error::UsernameTaken)
+                }
                 None => {
                     // Registration must not tell a taken address from a free one by its time.
                     tx.pretend(id, now).await?;

@@ -19,6 +19,7 @@ use tonic::service::{LayerExt, Routes};
 use crate::{
     Migrator,
     grpc::{Events, Provisioning, UserApi},
+    purge,
     storage::Storage,
     users::Users,
 };
@@ -33,7 +34,7 @@ use crate::{
 ///
 /// When SQLite cannot be migrated, and when the embedded contract makes no sense.
 pub async fn start(
-    _config: &Config,
+    config: &Config,
     db: DatabaseConnection,
     verifier: Verifier,
     frame: &Frame,
@@ -51,7 +52,11 @@ pub async fn start(
     database::supervise::<Migrator>(&db, frame)
         .await
         .context("the database cannot be migrated")?;
-    let users = Arc::new(Users::new(Storage::new(db), frame.clock.clone()));
+    let storage = Storage::new(db);
+    let keep_deleted = config.user.keep_deleted();
+    let users = Arc::new(Users::new(storage, frame.clock.clone(), keep_deleted));
+    let purge = purge::run(Arc::clone(&users), frame.stop.clone());
+    frame.tasks.spawn(purge);
 
     let api = UserServiceServer::new(UserApi::new(Arc::clone(&users)));
     let provisioning = ProvisioningServiceServer::new(Provisioning::new(Arc::clone(&users)));

@@ -1,6 +1,6 @@
 use crate::{
     domain::{Account, Change, Etag, UserId},
-    error::Result,
+    error::{Error, Result},
     users::{Users, load, persist, save},
 };
 
@@ -14,7 +14,7 @@ impl Users {
         let tx = self.storage.begin().await?;
         let mut account = load(&tx, id, etag).await?;
         let (now, loaded) = (self.clock.now(), account.revision);
-        if !account.apply(change, now) {
+        if !account.apply(change, now).map_err(Error::unfit)? {
             return Ok(account);
         }
         save(&tx, &account, loaded, now).await?;

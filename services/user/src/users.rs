@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use portico_service::Clock;
 use tokio::sync::watch;
 
@@ -19,16 +19,19 @@ const ATTEMPTS: usize = 10;
 pub struct Users {
     pub(crate) storage: Storage,
     pub(crate) clock: Clock,
+    /// How long a deleted account can be undeleted.
+    pub(crate) keep_deleted: TimeDelta,
     /// Rings after each commit of this process, so that watchers need not wait for their next look.
     pub(crate) bell: watch::Sender<()>,
 }
 
 impl Users {
     /// Over a database whose migrations have run.
-    pub fn new(storage: Storage, clock: Clock) -> Self {
+    pub fn new(storage: Storage, clock: Clock, keep_deleted: TimeDelta) -> Self {
         Self {
             storage,
             clock,
+            keep_deleted,
             bell: watch::Sender::new(()),
         }
     }
@@ -43,10 +46,18 @@ impl Users {
 
 /// The account to change, which must exist and be in the state that the client has seen.
 pub(crate) async fn load(tx: &Transaction, id: UserId, etag: Option<&Etag>) -> Result<Account> {
-    let account = tx.load(id).await?.ok_or(Error::UserNotFound)?;
-    if account.status == Status::Deleted {
-        return Err(Error::UserNotFound);
-    }
+    let account = tx.load(id).await?;
+    let in_use = account.filter(|account| account.status != Status::Deleted);
+    expected(in_use, etag)
+}
+
+/// As [`load`], and it may have been deleted.
+pub(crate) async fn load_any(tx: &Transaction, id: UserId, etag: Option<&Etag>) -> Result<Account> {
+    expected(tx.load(id).await?, etag)
+}
+
+fn expected(account: Option<Account>, etag: Option<&Etag>) -> Result<Account> {
+    let account = account.ok_or(Error::UserNotFound)?;
     if !account.matches(etag) {
         return Err(Error::EtagMismatch);
     }
@@ -63,6 +74,7 @@ pub(crate) async fn save(
     match tx.save(account, loaded).await? {
         Saved::Yes => {}
         Saved::EmailTaken => return Err(Error::EmailTaken),
+        Saved::UsernameTaken => return Err(Error::UsernameTaken),
     }
     tx.publish(account, now).await?;
     Ok(())

@@ -3,23 +3,62 @@
 
 use chrono::{DateTime, Utc};
 use portico_proto::user::v1 as pb;
+use prost_types::{ListValue, Struct, Value, value::Kind};
+use serde_json::{Map, Value as Json};
 
-use crate::domain::{Account, Status};
+use crate::domain::{Account, Metadata, Status};
 
-/// An account, in an answer.
+/// An account, with all that is known of it: for administrators and for other services.
 pub fn user(account: &Account) -> pb::User {
+    let profile = &account.profile;
     pb::User {
         id: account.id.to_string(),
         email: account.email.as_str().to_owned(),
         email_verified: account.email_verified,
-        display_name: account.profile.display_name.as_str().to_owned(),
-        locale: account.profile.locale.as_str().to_owned(),
-        time_zone: account.profile.time_zone.as_str().to_owned(),
+        display_name: profile.display_name.as_str().to_owned(),
+        locale: profile.locale.as_str().to_owned(),
+        time_zone: profile.time_zone.as_str().to_owned(),
         status: status(account.status).into(),
         roles: account.roles.iter().map(ToString::to_string).collect(),
         create_time: Some(time(account.create_time)),
         update_time: Some(time(account.update_time)),
         etag: account.revision.etag().into_string(),
+        username: account
+            .username
+            .as_ref()
+            .map(|name| name.as_str().to_owned())
+            .unwrap_or_default(),
+        given_name: profile.given_name.as_str().to_owned(),
+        family_name: profile.family_name.as_str().to_owned(),
+        picture: profile.picture.as_str().to_owned(),
+        phone: profile.phone.as_str().to_owned(),
+        public_metadata: metadata(&account.public_metadata),
+        private_metadata: metadata(&account.private_metadata),
+        delete_time: account.delete_time.map(time),
+        purge_time: account.purge_time.map(time),
+    }
+}
+
+/// An account, as the person herself may see it.
+pub fn myself(account: &Account) -> pb::User {
+    pb::User {
+        private_metadata: None,
+        ..user(account)
+    }
+}
+
+/// What is left of an account that was purged.
+pub fn tombstone(account: &Account) -> pb::User {
+    let whole = user(account);
+    pb::User {
+        id: whole.id,
+        status: pb::UserStatus::Purged.into(),
+        create_time: whole.create_time,
+        update_time: whole.update_time,
+        delete_time: whole.delete_time,
+        purge_time: whole.purge_time,
+        etag: whole.etag,
+        ..pb::User::default()
     }
 }
 
@@ -33,11 +72,52 @@ pub fn user_change(account: &Account) -> pb::UserChange {
 
 /// The event of a change, which has no place in the feed yet.
 pub fn event(account: &Account, now: DateTime<Utc>) -> pb::UserEvent {
+    told(user_change(account), now)
+}
+
+/// The event of a purge.
+pub fn purge_event(account: &Account, now: DateTime<Utc>) -> pb::UserEvent {
+    let change = pb::UserChange {
+        user: Some(tombstone(account)),
+        revision: account.revision.get(),
+    };
+    told(change, now)
+}
+
+fn told(change: pb::UserChange, now: DateTime<Utc>) -> pb::UserEvent {
     pb::UserEvent {
         sequence: 0,
         time: Some(time(now)),
-        change: Some(pb::user_event::Change::User(user_change(account))),
+        change: Some(pb::user_event::Change::User(change)),
     }
+}
+
+/// An object that is empty is left out, as one that is missing means the same.
+fn metadata(metadata: &Metadata) -> Option<Struct> {
+    (!metadata.is_empty()).then(|| object(metadata.as_object()))
+}
+
+fn object(members: &Map<String, Json>) -> Struct {
+    let fields = members
+        .iter()
+        .map(|(name, member)| (name.clone(), value(member)))
+        .collect();
+    Struct { fields }
+}
+
+fn value(json: &Json) -> Value {
+    let kind = match json {
+        Json::Null => Kind::NullValue(0),
+        Json::Bool(truth) => Kind::BoolValue(*truth),
+        // Every number came in as a double.
+        Json::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
+        Json::String(text) => Kind::StringValue(text.clone()),
+        Json::Array(items) => Kind::ListValue(ListValue {
+            values: items.iter().map(value).collect(),
+        }),
+        Json::Object(members) => Kind::StructValue(object(members)),
+    };
+    Value { kind: Some(kind) }
 }
 
 fn status(status: Status) -> pb::UserStatus {

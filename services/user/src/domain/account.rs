@@ -1,8 +1,11 @@
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{DisplayName, Email, Etag, Locale, Profile, Revision, Roles, Status, TimeZone, UserId};
+use super::{
+    DisplayName, Email, Etag, Invalid, Locale, Metadata, MetadataEdit, PersonName, Phone, Picture,
+    Profile, Revision, Roles, Status, TimeZone, UserId, Username,
+};
 
-/// An account.
+/// An account. One that was purged is none any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// Who it is, for good.
@@ -11,10 +14,18 @@ pub struct Account {
     pub email: Email,
     /// Whether the address is known to be the person's.
     pub email_verified: bool,
+    /// The name, unique among accounts whatever its case.
+    pub username: Option<Username>,
     /// What it tells of its person.
     pub profile: Profile,
+    /// What applications keep of it, for the person to see as well.
+    pub public_metadata: Metadata,
+    /// The same, for administrators alone.
+    pub private_metadata: Metadata,
     /// Whether it may be used.
     pub status: Status,
+    /// Whether it was suspended when it was deleted.
+    pub suspended_before: bool,
     /// What it may do.
     pub roles: Roles,
     /// How often it has been changed.
@@ -25,6 +36,8 @@ pub struct Account {
     pub update_time: DateTime<Utc>,
     /// When it was deleted.
     pub delete_time: Option<DateTime<Utc>>,
+    /// When it is purged, having been deleted.
+    pub purge_time: Option<DateTime<Utc>>,
 }
 
 /// What somebody says of an account that does not exist yet.
@@ -32,22 +45,73 @@ pub struct Account {
 pub struct NewAccount {
     /// The address.
     pub email: Email,
+    /// Whether the address is known to be the person's.
+    pub email_verified: bool,
+    /// The name.
+    pub username: Option<Username>,
     /// The person.
     pub profile: Profile,
+    /// What applications keep of it, for the person to see as well.
+    pub public_metadata: Metadata,
+    /// The same, for administrators alone.
+    pub private_metadata: Metadata,
 }
 
-/// New values for some fields of an account; `None` leaves a field as it is.
+impl NewAccount {
+    /// An account of which nothing but the address is known.
+    pub fn of(email: Email) -> Self {
+        Self {
+            email,
+            email_verified: false,
+            username: None,
+            profile: Profile::default(),
+            public_metadata: Metadata::default(),
+            private_metadata: Metadata::default(),
+        }
+    }
+}
+
+/// New values for some fields of an account; `None`, and no edits, leave a field as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
     /// The address.
     pub email: Option<Email>,
+    /// Whether the address is known to be the person's.
+    pub email_verified: Option<bool>,
+    /// The name, or none.
+    pub username: Option<Option<Username>>,
     /// What the person is called on screens.
     pub display_name: Option<DisplayName>,
+    /// The given name.
+    pub given_name: Option<PersonName>,
+    /// The family name.
+    pub family_name: Option<PersonName>,
+    /// Where a picture is.
+    pub picture: Option<Picture>,
+    /// The phone number.
+    pub phone: Option<Phone>,
     /// The preferred language.
     pub locale: Option<Locale>,
     /// The time zone.
     pub time_zone: Option<TimeZone>,
+    /// What applications keep, for the person to see as well.
+    pub public_metadata: Vec<MetadataEdit>,
+    /// The same, for administrators alone.
+    pub private_metadata: Vec<MetadataEdit>,
 }
+
+impl Change {
+    /// Whether it is about something that people may not change on their own accounts.
+    pub fn needs_an_administrator(&self) -> bool {
+        self.email_verified.is_some()
+            || !self.public_metadata.is_empty()
+            || !self.private_metadata.is_empty()
+    }
+}
+
+/// A change that an account cannot take, by the field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unfit(pub &'static str, pub Invalid);
 
 impl Account {
     /// A new account, in use.
@@ -55,14 +119,19 @@ impl Account {
         Self {
             id,
             email: new.email,
-            email_verified: false,
+            email_verified: new.email_verified,
+            username: new.username,
             profile: new.profile,
+            public_metadata: new.public_metadata,
+            private_metadata: new.private_metadata,
             status: Status::Active,
+            suspended_before: false,
             roles,
             revision: Revision::FIRST,
             create_time: now,
             update_time: now,
             delete_time: None,
+            purge_time: None,
         }
     }
 
@@ -76,37 +145,77 @@ impl Account {
         self.status == Status::Active && self.roles.administer()
     }
 
-    /// Takes new values, and says whether any of them was new. A new address has to be verified again.
-    pub fn apply(&mut self, change: Change, now: DateTime<Utc>) -> bool {
-        let before = (self.email.clone(), self.profile.clone());
+    /// Takes new values, and says whether any of them was new. A new address has to be verified again,
+    /// unless the change says that it was.
+    pub fn apply(&mut self, change: Change, now: DateTime<Utc>) -> Result<bool, Unfit> {
+        let before = self.clone();
         if let Some(email) = change.email {
             self.email_verified &= email.key() == self.email.key();
             self.email = email;
         }
-        replace(&mut self.profile.display_name, change.display_name);
-        replace(&mut self.profile.locale, change.locale);
-        replace(&mut self.profile.time_zone, change.time_zone);
-        let changed = before != (self.email.clone(), self.profile.clone());
+        replace(&mut self.email_verified, change.email_verified);
+        replace(&mut self.username, change.username);
+        let profile = &mut self.profile;
+        replace(&mut profile.display_name, change.display_name);
+        replace(&mut profile.given_name, change.given_name);
+        replace(&mut profile.family_name, change.family_name);
+        replace(&mut profile.picture, change.picture);
+        replace(&mut profile.phone, change.phone);
+        replace(&mut profile.locale, change.locale);
+        replace(&mut profile.time_zone, change.time_zone);
+        self.public_metadata = self
+            .public_metadata
+            .edited(&change.public_metadata)
+            .map_err(|error| Unfit("user.public_metadata", error))?;
+        self.private_metadata = self
+            .private_metadata
+            .edited(&change.private_metadata)
+            .map_err(|error| Unfit("user.private_metadata", error))?;
+        let changed = *self != before;
         if changed {
             self.touch(now);
         }
-        changed
+        Ok(changed)
     }
 
     /// Keeps it out, or lets it in again, and says whether that changed anything.
-    pub fn set_status(&mut self, status: Status, now: DateTime<Utc>) -> bool {
+    pub fn set_suspended(&mut self, suspended: bool, now: DateTime<Utc>) -> bool {
+        let status = if suspended {
+            Status::Suspended
+        } else {
+            Status::Active
+        };
         if self.status == status {
             return false;
         }
         self.status = status;
-        if status == Status::Deleted {
-            self.delete_time = Some(now);
-        }
         self.touch(now);
         true
     }
 
-    fn touch(&mut self, now: DateTime<Utc>) {
+    /// Deletes it, to be purged after a while.
+    pub fn delete(&mut self, now: DateTime<Utc>, keep: TimeDelta) {
+        self.suspended_before = self.status == Status::Suspended;
+        self.status = Status::Deleted;
+        self.delete_time = Some(now);
+        self.purge_time = now.checked_add_signed(keep);
+        self.touch(now);
+    }
+
+    /// Takes its deletion back: it is what it was before, and stays suspended if it was.
+    pub fn undelete(&mut self, now: DateTime<Utc>) {
+        (self.delete_time, self.purge_time) = (None, None);
+        self.status = if self.suspended_before {
+            Status::Suspended
+        } else {
+            Status::Active
+        };
+        self.suspended_before = false;
+        self.touch(now);
+    }
+
+    /// Counts a change.
+    pub fn touch(&mut self, now: DateTime<Utc>) {
         self.revision = self.revision.next();
         // Clocks of two machines may differ; the time of an account never runs backwards.
         self.update_time = self.update_time.max(now);

@@ -7,20 +7,24 @@ mod cursor;
 mod email;
 mod event;
 mod id;
+mod metadata;
 mod profile;
 mod revision;
 mod role;
 mod status;
+mod username;
 
-pub use account::{Account, Change, NewAccount};
+pub use account::{Account, Change, NewAccount, Unfit};
 pub use cursor::{Cursor, PageSize};
 pub use email::Email;
 pub use event::Published;
 pub use id::UserId;
-pub use profile::{DisplayName, Locale, Profile, TimeZone};
+pub use metadata::{Metadata, MetadataEdit};
+pub use profile::{DisplayName, Locale, PersonName, Phone, Picture, Profile, TimeZone};
 pub use revision::{Etag, Revision};
 pub use role::{RoleName, Roles};
 pub use status::Status;
+pub use username::Username;
 
 /// Why a value was refused: a sentence that says what is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

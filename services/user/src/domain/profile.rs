@@ -7,6 +7,14 @@ use super::Invalid;
 pub struct Profile {
     /// What the person is called on screens.
     pub display_name: DisplayName,
+    /// The given name.
+    pub given_name: PersonName,
+    /// The family name.
+    pub family_name: PersonName,
+    /// Where a picture is.
+    pub picture: Picture,
+    /// The phone number.
+    pub phone: Phone,
     /// The preferred language.
     pub locale: Locale,
     /// The time zone.
@@ -43,13 +51,73 @@ text! {
 impl DisplayName {
     /// Reads a name.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        if text.chars().count() > 200 {
-            return Err(Invalid("must have at most 200 characters"));
+        name(text).map(Self)
+    }
+}
+
+text! {
+    /// A given or a family name, under the rule of [`DisplayName`].
+    PersonName
+}
+
+impl PersonName {
+    /// Reads a name.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        name(text).map(Self)
+    }
+}
+
+fn name(text: &str) -> Result<String, Invalid> {
+    if text.chars().count() > 200 {
+        return Err(Invalid("must have at most 200 characters"));
+    }
+    if text.bytes().any(|b| b.is_ascii_control()) {
+        return Err(Invalid("must not have control characters"));
+    }
+    Ok(text.to_owned())
+}
+
+text! {
+    /// The `https` URL of a picture. Empty when there is none.
+    ///
+    /// No other scheme: whoever shows the picture puts this into a page.
+    Picture
+}
+
+impl Picture {
+    /// Reads a URL of at most 2048 bytes, or nothing.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._~:/?#[]@!$&'()*+,;=%-".contains(&b);
+        let whole = text.len() <= 2048
+            && text
+                .strip_prefix("https://")
+                .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(allowed));
+        if text.is_empty() || whole {
+            return Ok(Self(text.to_owned()));
         }
-        if text.bytes().any(|b| b.is_ascii_control()) {
-            return Err(Invalid("must not have control characters"));
+        Err(Invalid("must be an https:// URL of at most 2048 bytes"))
+    }
+}
+
+text! {
+    /// A phone number after ITU-T E.164, such as `+436601234567`. Empty when there is none.
+    Phone
+}
+
+impl Phone {
+    /// Reads a `+` and 7 to 15 digits, or nothing.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let whole = text.strip_prefix('+').is_some_and(|digits| {
+            (7..=15).contains(&digits.len())
+                && !digits.starts_with('0')
+                && digits.bytes().all(|b| b.is_ascii_digit())
+        });
+        if text.is_empty() || whole {
+            return Ok(Self(text.to_owned()));
         }
-        Ok(Self(text.to_owned()))
+        Err(Invalid(
+            "must be a phone number after E.164 such as `+436601234567`",
+        ))
     }
 }
 

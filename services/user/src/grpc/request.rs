@@ -1,12 +1,16 @@
 //! What the wire says, as domain values: the only step from requests to the domain.
 
-use portico_proto::{error::Violation, user::v1 as pb};
-use prost_types::FieldMask;
+mod mask;
+mod metadata;
 
+use portico_proto::{error::Violation, user::v1 as pb};
+use prost_types::{FieldMask, Struct};
+
+use self::mask::{Field, Mask, Part};
 use crate::{
     domain::{
-        Change, DisplayName, Email, Invalid, Locale, NewAccount, Profile, RoleName, Roles,
-        TimeZone, UserId,
+        Change, DisplayName, Email, Invalid, Locale, Metadata, MetadataEdit, NewAccount,
+        PersonName, Phone, Picture, Profile, RoleName, Roles, TimeZone, UserId, Username,
     },
     error::{Error, Result},
 };
@@ -18,23 +22,32 @@ pub fn id(field: &str, text: &str) -> Result<UserId> {
 
 /// Reads an account that is to be created. What only the service may say of it is left aside.
 pub fn new_account(user: &pb::User) -> Result<NewAccount> {
+    let change = read(user, &Mask::all())?;
+    let public = Metadata::default().edited(&change.public_metadata);
+    let private = Metadata::default().edited(&change.private_metadata);
     let mut faults = Faults::default();
-    let email = faults.take("user.email", Email::parse(&user.email));
-    let display_name = faults.take("user.display_name", DisplayName::parse(&user.display_name));
-    let locale = faults.take("user.locale", Locale::parse(&user.locale));
-    let time_zone = faults.take("user.time_zone", TimeZone::parse(&user.time_zone));
-    let (Some(email), Some(display_name), Some(locale), Some(time_zone)) =
-        (email, display_name, locale, time_zone)
+    let public_metadata = faults.take("user.public_metadata", public);
+    let private_metadata = faults.take("user.private_metadata", private);
+    let (Some(email), Some(public_metadata), Some(private_metadata)) =
+        (change.email, public_metadata, private_metadata)
     else {
         return Err(Error::Invalid(faults.0));
     };
     Ok(NewAccount {
-        email,
+        email_verified: change.email_verified.unwrap_or_default(),
+        username: change.username.flatten(),
         profile: Profile {
-            display_name,
-            locale,
-            time_zone,
+            display_name: change.display_name.unwrap_or_default(),
+            given_name: change.given_name.unwrap_or_default(),
+            family_name: change.family_name.unwrap_or_default(),
+            picture: change.picture.unwrap_or_default(),
+            phone: change.phone.unwrap_or_default(),
+            locale: change.locale.unwrap_or_default(),
+            time_zone: change.time_zone.unwrap_or_default(),
         },
+        public_metadata,
+        private_metadata,
+        ..NewAccount::of(email)
     })
 }
 
@@ -54,27 +67,47 @@ pub fn roles(names: &[String]) -> Result<Roles> {
 /// Reads a change: the fields that the mask names, or without a mask those that have a value.
 pub fn change(user: &pb::User, mask: Option<&FieldMask>) -> Result<Change> {
     let mask = match mask {
-        Some(mask) if !mask.paths.is_empty() => Mask::parse(mask)?,
+        Some(mask) if !mask.paths.is_empty() => Mask::parse(mask, user)?,
         _ => Mask::populated(user),
     };
+    read(user, &mask)
+}
+
+/// Every field that clients may set is read here, and nowhere else.
+fn read(user: &pb::User, mask: &Mask) -> Result<Change> {
     let mut faults = Faults::default();
+    macro_rules! read {
+        ($field:ident, $name:ident, $parse:expr) => {
+            mask.has(Field::$field)
+                .then(|| faults.take(concat!("user.", stringify!($name)), $parse(&user.$name)))
+                .flatten()
+        };
+    }
     let change = Change {
-        email: mask
-            .email
-            .then(|| faults.take("user.email", Email::parse(&user.email)))
-            .flatten(),
-        display_name: mask
-            .display_name
-            .then(|| faults.take("user.display_name", DisplayName::parse(&user.display_name)))
-            .flatten(),
-        locale: mask
-            .locale
-            .then(|| faults.take("user.locale", Locale::parse(&user.locale)))
-            .flatten(),
-        time_zone: mask
-            .time_zone
-            .then(|| faults.take("user.time_zone", TimeZone::parse(&user.time_zone)))
-            .flatten(),
+        email: read!(Email, email, Email::parse),
+        email_verified: mask
+            .has(Field::EmailVerified)
+            .then_some(user.email_verified),
+        username: read!(Username, username, Username::parse),
+        display_name: read!(DisplayName, display_name, DisplayName::parse),
+        given_name: read!(GivenName, given_name, PersonName::parse),
+        family_name: read!(FamilyName, family_name, PersonName::parse),
+        picture: read!(Picture, picture, Picture::parse),
+        phone: read!(Phone, phone, Phone::parse),
+        locale: read!(Locale, locale, Locale::parse),
+        time_zone: read!(TimeZone, time_zone, TimeZone::parse),
+        public_metadata: faults
+            .take(
+                "user.public_metadata",
+                edits(user.public_metadata.as_ref(), &mask.public_metadata),
+            )
+            .unwrap_or_default(),
+        private_metadata: faults
+            .take(
+                "user.private_metadata",
+                edits(user.private_metadata.as_ref(), &mask.private_metadata),
+            )
+            .unwrap_or_default(),
     };
     if faults.0.is_empty() {
         Ok(change)
@@ -83,71 +116,17 @@ pub fn change(user: &pb::User, mask: Option<&FieldMask>) -> Result<Change> {
     }
 }
 
-/// Which fields a change is about.
-#[derive(Default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "one for each field that may be changed"
-)]
-struct Mask {
-    email: bool,
-    display_name: bool,
-    locale: bool,
-    time_zone: bool,
-}
-
-impl Mask {
-    fn parse(mask: &FieldMask) -> Result<Self> {
-        let mut fields = Self::default();
-        let mut faults = Vec::new();
-        for path in &mask.paths {
-            match path.as_str() {
-                "email" => fields.email = true,
-                "display_name" => fields.display_name = true,
-                "locale" => fields.locale = true,
-                "time_zone" => fields.time_zone = true,
-                "*" => fields = Self::all(),
-                // The state that the client has seen is a condition, and not a thing to change.
-                "etag" => {}
-                _ => faults.push(Violation::new(
-                    "update_mask",
-                    format!(
-                        "`{}` cannot be changed here; `email`, `display_name`, `locale` and \
-                         `time_zone` can",
-                        excerpt(path)
-                    ),
-                )),
-            }
-        }
-        if faults.is_empty() {
-            Ok(fields)
-        } else {
-            faults.truncate(MAX_FAULTS);
-            Err(Error::Invalid(faults))
-        }
-    }
-
-    fn populated(user: &pb::User) -> Self {
-        Self {
-            email: !user.email.is_empty(),
-            display_name: !user.display_name.is_empty(),
-            locale: !user.locale.is_empty(),
-            time_zone: !user.time_zone.is_empty(),
-        }
-    }
-
-    const fn all() -> Self {
-        Self {
-            email: true,
-            display_name: true,
-            locale: true,
-            time_zone: true,
-        }
-    }
+fn edits(object: Option<&Struct>, parts: &[Part]) -> Result<Vec<MetadataEdit>, Invalid> {
+    let edit = |part: &Part| match part {
+        Part::Whole => metadata::replace(object),
+        Part::Patch => metadata::merge(object),
+        Part::Member(path) => metadata::member(object, path.clone()),
+    };
+    parts.iter().map(edit).collect()
 }
 
 /// Details of an error travel in a header, which has little room.
-const MAX_FAULTS: usize = 8;
+const MAX_FAULTS: usize = 4;
 
 fn excerpt(path: &str) -> String {
     path.chars().filter(|c| !c.is_control()).take(64).collect()

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use portico_caller::Admission;
+use portico_caller::{Admission, Caller};
 use portico_proto::{
     Validate,
     user::v1::{self as pb, user_service_server::UserService},
@@ -9,12 +9,15 @@ use tonic::{Request, Response, Status};
 
 use super::request;
 use crate::{
-    domain::{Cursor, Etag, PageSize, UserId},
+    domain::{Account, Cursor, Etag, PageSize, UserId},
     error::{Error, Result as Outcome},
     storage::Repeat,
     users::Users,
     wire,
 };
+
+const READ: &str = "users:read";
+const WRITE: &str = "users:write";
 
 /// `portico.user.v1.UserService`.
 pub struct UserApi {
@@ -43,7 +46,7 @@ impl UserService for UserApi {
             key: request.request_id,
         });
         let account = self.users.create(new, repeat).await?;
-        Ok(Response::new(wire::user(&account)))
+        Ok(Response::new(shown(&account, caller)))
     }
 
     async fn get_user(
@@ -51,10 +54,10 @@ impl UserService for UserApi {
         request: Request<pb::GetUserRequest>,
     ) -> Result<Response<pb::User>, Status> {
         let (admission, request) = Admission::split(request)?;
-        let (_, id) = admission.resolve(&request.id)?;
+        let (caller, id) = admission.resolve(&request.id)?;
         request.validate()?;
         let account = self.users.get(request::id("id", &id)?).await?;
-        Ok(Response::new(wire::user(&account)))
+        Ok(Response::new(shown(&account, caller)))
     }
 
     async fn batch_get_users(
@@ -101,16 +104,19 @@ impl UserService for UserApi {
     ) -> Result<Response<pb::User>, Status> {
         let (admission, request) = Admission::split(request)?;
         let id = request.user.as_ref().map_or("", |user| user.id.as_str());
-        let (_, id) = admission.resolve(id)?;
+        let (caller, id) = admission.resolve(id)?;
         request.validate()?;
         let user = request.user.unwrap_or_default();
         let id = request::id("user.id", &id)?;
         let change = request::change(&user, request.update_mask.as_ref())?;
+        if change.needs_an_administrator() && !caller.has_scope(WRITE) {
+            return Err(Error::AdministratorsOnly.into());
+        }
         let account = self
             .users
             .update(id, change, Etag::expected(user.etag))
             .await?;
-        Ok(Response::new(wire::user(&account)))
+        Ok(Response::new(shown(&account, caller)))
     }
 
     async fn delete_user(
@@ -130,11 +136,11 @@ impl UserService for UserApi {
         request: Request<pb::SuspendUserRequest>,
     ) -> Result<Response<pb::User>, Status> {
         let (admission, request) = Admission::split(request)?;
-        admission.caller()?;
+        let caller = admission.caller()?;
         request.validate()?;
         let id = request::id("id", &request.id)?;
         let account = self.users.suspend(id, Etag::expected(request.etag)).await?;
-        Ok(Response::new(wire::user(&account)))
+        Ok(Response::new(shown(&account, caller)))
     }
 
     async fn reactivate_user(
@@ -142,13 +148,50 @@ impl UserService for UserApi {
         request: Request<pb::ReactivateUserRequest>,
     ) -> Result<Response<pb::User>, Status> {
         let (admission, request) = Admission::split(request)?;
-        admission.caller()?;
+        let caller = admission.caller()?;
         request.validate()?;
         let id = request::id("id", &request.id)?;
         let account = self
             .users
             .reactivate(id, Etag::expected(request.etag))
             .await?;
-        Ok(Response::new(wire::user(&account)))
+        Ok(Response::new(shown(&account, caller)))
+    }
+
+    async fn undelete_user(
+        &self,
+        request: Request<pb::UndeleteUserRequest>,
+    ) -> Result<Response<pb::User>, Status> {
+        let (admission, request) = Admission::split(request)?;
+        let caller = admission.caller()?;
+        request.validate()?;
+        let id = request::id("id", &request.id)?;
+        let account = self
+            .users
+            .undelete(id, Etag::expected(request.etag))
+            .await?;
+        Ok(Response::new(shown(&account, caller)))
+    }
+
+    async fn purge_user(
+        &self,
+        request: Request<pb::PurgeUserRequest>,
+    ) -> Result<Response<()>, Status> {
+        let (admission, request) = Admission::split(request)?;
+        admission.caller()?;
+        request.validate()?;
+        let id = request::id("id", &request.id)?;
+        self.users.purge(id, Etag::expected(request.etag)).await?;
+        Ok(Response::new(()))
+    }
+}
+
+/// An account as that caller may see it: what is kept for administrators goes to who may read all
+/// accounts.
+fn shown(account: &Account, caller: &Caller) -> pb::User {
+    if caller.has_scope(READ) {
+        wire::user(account)
+    } else {
+        wire::myself(account)
     }
 }

@@ -4,6 +4,7 @@
 //! a rolling upgrade needs no pause. A step that was published is never changed.
 
 mod m0001_accounts;
+mod m0002_profile;
 
 use sea_orm_migration::prelude::*;
 
@@ -13,6 +14,9 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_accounts::Migration)]
+        vec![
+            Box::new(m0001_accounts::Migration),
+            Box::new(m0002_profile::Migration),
+        ]
     }
 }

@@ -11,8 +11,8 @@ use super::{
     entity::users::{ActiveModel, Column, Entity, Model},
 };
 use crate::domain::{
-    Account, Cursor, DisplayName, Email, Locale, Profile, Revision, RoleName, Roles, Status,
-    TimeZone, UserId,
+    Account, Cursor, DisplayName, Email, Locale, Metadata, PersonName, Phone, Picture, Profile,
+    Revision, RoleName, Roles, Status, TimeZone, UserId, Username,
 };
 
 impl Storage {
@@ -56,16 +56,18 @@ impl Storage {
 }
 
 impl Transaction {
-    /// The account with that id, deleted or not. Nobody else changes it until this transaction ends.
+    /// The account with that id, deleted or not, unless it was purged. Nobody else changes it until this
+    /// transaction ends.
     pub async fn load(&self, id: UserId) -> Result<Option<Account>> {
         let row = Entity::find_by_id(id)
+            .filter(Column::Purged.into_expr().not())
             .lock_exclusive()
             .one(&self.tx)
             .await?;
         row.map(Account::try_from).transpose()
     }
 
-    /// Adds an account, and says whether it could: its id and its address must be free.
+    /// Adds an account, and says whether it could: its id, its address and its name must be free.
     pub async fn insert(&self, account: &Account) -> Result<bool> {
         // Not by the error, which would end the transaction on PostgreSQL.
         let rows = Entity::insert(ActiveModel::from(account))
@@ -75,8 +77,20 @@ impl Transaction {
         Ok(rows == 1)
     }
 
+    /// Whether another account has the address. Tells why [`insert`](Self::insert) could not.
+    pub async fn has_email(&self, email: &Email) -> Result<bool> {
+        let other = Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::EmailKey.eq(email.key()))
+            .into_tuple::<Uuid>()
+            .one(&self.tx)
+            .await?;
+        Ok(other.is_some())
+    }
+
     /// Writes an account back, and says whether it could: its row must still have the revision that
-    /// was loaded, and its address must be free.
+    /// was loaded, and its address and its name must be free.
     pub async fn save(&self, account: &Account, loaded: Revision) -> Result<Saved> {
         let mut row = ActiveModel::from(account);
         row.id = sea_orm::NotSet;
@@ -89,8 +103,11 @@ impl Transaction {
         match update {
             Ok(done) if done.rows_affected == 1 => Ok(Saved::Yes),
             Ok(_) => Err(Error::Contended),
-            Err(error) if is_unique_violation(&error) => Ok(Saved::EmailTaken),
-            Err(error) => Err(error.into()),
+            Err(error) => match violated(&error) {
+                Some(key) if key.contains("username") => Ok(Saved::UsernameTaken),
+                Some(_) => Ok(Saved::EmailTaken),
+                None => Err(error.into()),
+            },
         }
     }
 
@@ -117,13 +134,17 @@ pub enum Saved {
     Yes,
     /// Another account has the address. The transaction is spent.
     EmailTaken,
+    /// Another account has the name. The transaction is spent.
+    UsernameTaken,
 }
 
-fn is_unique_violation(error: &sea_orm::DbErr) -> bool {
-    matches!(
-        error.sql_err(),
-        Some(sea_orm::SqlErr::UniqueConstraintViolation(_))
-    )
+/// What the database says of the unique key that a statement would have broken: it names the index
+/// (PostgreSQL) or the column (SQLite).
+fn violated(error: &sea_orm::DbErr) -> Option<String> {
+    match error.sql_err() {
+        Some(sea_orm::SqlErr::UniqueConstraintViolation(key)) => Some(key),
+        _ => None,
+    }
 }
 
 impl From<&Account> for ActiveModel {
@@ -143,6 +164,20 @@ impl From<&Account> for ActiveModel {
             create_time: Set(account.create_time),
             update_time: Set(account.update_time),
             delete_time: Set(account.delete_time),
+            username: Set(account
+                .username
+                .as_ref()
+                .map(|name| name.as_str().to_owned())),
+            username_key: Set(account.username.as_ref().map(Username::key)),
+            given_name: Set(account.profile.given_name.as_str().to_owned()),
+            family_name: Set(account.profile.family_name.as_str().to_owned()),
+            picture: Set(account.profile.picture.as_str().to_owned()),
+            phone: Set(account.profile.phone.as_str().to_owned()),
+            public_metadata: Set(account.public_metadata.to_json()),
+            private_metadata: Set(account.private_metadata.to_json()),
+            suspended_before: Set(account.suspended_before),
+            purge_time: Set(account.purge_time),
+            purged: Set(false),
         }
     }
 }
@@ -151,23 +186,37 @@ impl TryFrom<Model> for Account {
     type Error = Error;
 
     fn try_from(row: Model) -> Result<Self> {
+        let corrupt = |column: &'static str| move |_| Error::Corrupt(column);
+        let username = row.username.as_deref().unwrap_or_default();
         Ok(Self {
             id: row.id.into(),
-            email: Email::parse(&row.email).map_err(|_| Error::Corrupt("users.email"))?,
+            email: Email::parse(&row.email).map_err(corrupt("users.email"))?,
             email_verified: row.email_verified,
+            username: Username::parse(username).map_err(corrupt("users.username"))?,
             profile: Profile {
                 display_name: DisplayName::parse(&row.display_name)
-                    .map_err(|_| Error::Corrupt("users.display_name"))?,
-                locale: Locale::parse(&row.locale).map_err(|_| Error::Corrupt("users.locale"))?,
-                time_zone: TimeZone::parse(&row.time_zone)
-                    .map_err(|_| Error::Corrupt("users.time_zone"))?,
+                    .map_err(corrupt("users.display_name"))?,
+                given_name: PersonName::parse(&row.given_name)
+                    .map_err(corrupt("users.given_name"))?,
+                family_name: PersonName::parse(&row.family_name)
+                    .map_err(corrupt("users.family_name"))?,
+                picture: Picture::parse(&row.picture).map_err(corrupt("users.picture"))?,
+                phone: Phone::parse(&row.phone).map_err(corrupt("users.phone"))?,
+                locale: Locale::parse(&row.locale).map_err(corrupt("users.locale"))?,
+                time_zone: TimeZone::parse(&row.time_zone).map_err(corrupt("users.time_zone"))?,
             },
+            public_metadata: Metadata::parse(&row.public_metadata)
+                .map_err(corrupt("users.public_metadata"))?,
+            private_metadata: Metadata::parse(&row.private_metadata)
+                .map_err(corrupt("users.private_metadata"))?,
             status: status(row.status)?,
+            suspended_before: row.suspended_before,
             roles: roles(&row.roles)?,
             revision: row.revision.into(),
             create_time: row.create_time,
             update_time: row.update_time,
             delete_time: row.delete_time,
+            purge_time: row.purge_time,
         })
     }
 }

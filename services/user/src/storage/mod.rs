@@ -8,6 +8,7 @@ mod entity;
 mod error;
 mod feed;
 mod outbox;
+mod purge;
 mod repeats;
 mod roles;
 

@@ -8,7 +8,7 @@ use super::{
     Result, Transaction,
     entity::idempotency::{ActiveModel, Column, Entity},
 };
-use crate::domain::{NewAccount, UserId};
+use crate::domain::{NewAccount, UserId, Username};
 
 /// The key that a caller gave a request.
 #[derive(Clone, Debug)]
@@ -26,14 +26,32 @@ pub struct Fingerprint(Vec<u8>);
 impl Fingerprint {
     /// Of a request to create that account.
     pub fn of(new: &NewAccount) -> Self {
+        let profile = &new.profile;
         let fields = [
             new.email.as_str(),
-            new.profile.display_name.as_str(),
-            new.profile.locale.as_str(),
-            new.profile.time_zone.as_str(),
+            profile.display_name.as_str(),
+            profile.locale.as_str(),
+            profile.time_zone.as_str(),
+            new.username.as_ref().map_or("", Username::as_str),
+            profile.given_name.as_str(),
+            profile.family_name.as_str(),
+            profile.picture.as_str(),
+            profile.phone.as_str(),
+            &new.public_metadata.to_json(),
+            &new.private_metadata.to_json(),
+            if new.email_verified { "verified" } else { "" },
         ];
+        // What an earlier release did not know is left out when it is not there, so that its keys hold.
+        let known = match fields[4..]
+            .iter()
+            .zip(&EMPTY)
+            .all(|(field, empty)| field == empty)
+        {
+            true => &fields[..4],
+            false => &fields[..],
+        };
         let mut hash = digest::Context::new(&digest::SHA256);
-        for field in fields {
+        for field in known {
             // With its length in front, no field can pass for a part of its neighbour.
             hash.update(&(field.len() as u64).to_be_bytes());
             hash.update(field.as_bytes());
@@ -41,6 +59,9 @@ impl Fingerprint {
         Self(hash.finish().as_ref().to_vec())
     }
 }
+
+/// The fields behind the first four when nothing is said of them.
+const EMPTY: [&str; 8] = ["", "", "", "", "", "{}", "{}", ""];
 
 /// An earlier request with the same key.
 pub struct Earlier {

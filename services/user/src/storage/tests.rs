@@ -20,7 +20,7 @@ use tokio::time::sleep;
 use super::*;
 use crate::{
     Migrator,
-    domain::{Account, Email, NewAccount, Profile, Published, Roles, Status, UserId},
+    domain::{Account, Email, NewAccount, Published, Roles, Status, UserId},
 };
 
 struct Store {
@@ -62,10 +62,7 @@ fn now() -> DateTime<Utc> {
 }
 
 fn account(email: &str) -> Account {
-    let new = NewAccount {
-        email: Email::parse(email).unwrap(),
-        profile: Profile::default(),
-    };
+    let new = NewAccount::of(Email::parse(email).unwrap());
     Account::open(UserId::new(now()), new, Roles::initial(), now())
 }
 
@@ -112,7 +109,7 @@ async fn an_account_comes_back_as_it_went() {
             Some(account.clone())
         );
         let loaded = account.revision;
-        assert!(account.set_status(Status::Deleted, now() + TimeDelta::microseconds(7)));
+        account.delete(now() + TimeDelta::microseconds(7), TimeDelta::days(30));
         let tx = storage.begin().await.unwrap();
         assert_eq!(tx.save(&account, loaded).await.unwrap(), Saved::Yes);
         tx.commit().await.unwrap();
@@ -146,7 +143,7 @@ async fn a_row_of_another_revision_is_not_overwritten() {
     on_each(async |storage| {
         let mut account = create(storage, "ada@example.org").await;
         let loaded = account.revision;
-        account.set_status(Status::Suspended, now());
+        account.set_suspended(true, now());
         let tx = storage.begin().await.unwrap();
         let stale = tx.save(&account, loaded.next()).await;
         assert!(matches!(stale, Err(Error::Contended)), "{stale:?}");
@@ -301,11 +298,8 @@ async fn nothing_is_lost_or_doubled_however_writers_end() {
                         let id = shared[usize::try_from(dice.roll(5)).unwrap()];
                         let mut account = tx.load(id).await.unwrap().unwrap();
                         let loaded = account.revision;
-                        let to = match account.status {
-                            Status::Active => Status::Suspended,
-                            _ => Status::Active,
-                        };
-                        assert!(account.set_status(to, now()));
+                        let active = account.status == Status::Active;
+                        assert!(account.set_suspended(active, now()));
                         assert_eq!(tx.save(&account, loaded).await.unwrap(), Saved::Yes);
                         account
                     };

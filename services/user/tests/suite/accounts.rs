@@ -69,7 +69,6 @@ async fn what_only_the_service_may_say_is_left_aside() {
         let id = new_id();
         let user = pb::User {
             id: id.clone(),
-            email_verified: true,
             status: pb::UserStatus::Suspended.into(),
             roles: vec!["admin".into()],
             etag: "77".into(),

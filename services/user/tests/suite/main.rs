@@ -13,6 +13,8 @@ mod lists;
 mod migrations;
 mod outage;
 mod process;
+mod profile;
 mod provisioning;
+mod purge;
 mod repeats;
 mod signer;

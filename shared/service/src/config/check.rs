@@ -25,6 +25,11 @@ pub(super) fn all(
     if all || shape == Shape::User {
         rules.database("user.database_url", &config.user.database_url);
         rules.range("user.pool_size", config.user.pool_size, 1..=1000);
+        rules.range(
+            "user.deleted_retention_seconds",
+            config.user.deleted_retention_seconds,
+            0..=LONGEST,
+        );
     }
     if all || shape == Shape::Auth {
         rules.auth(config, shape);

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
+use chrono::TimeDelta;
 use portico_telemetry::LogFormat;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -62,6 +63,18 @@ pub struct UserConfig {
     pub database_url: Secret,
     /// Connections that it keeps to its database at most.
     pub pool_size: u32,
+    /// How long a deleted account can be undeleted before it is purged.
+    pub deleted_retention_seconds: u64,
+}
+
+impl UserConfig {
+    /// How long a deleted account can be undeleted before it is purged.
+    pub fn keep_deleted(&self) -> TimeDelta {
+        let seconds = i64::try_from(self.deleted_retention_seconds).ok();
+        seconds
+            .and_then(TimeDelta::try_seconds)
+            .unwrap_or(TimeDelta::MAX)
+    }
 }
 
 /// The auth service, and how others reach it.

@@ -24,6 +24,24 @@ pub struct Model {
     pub create_time: DateTimeUtc,
     pub update_time: DateTimeUtc,
     pub delete_time: Option<DateTimeUtc>,
+    /// As it was given.
+    pub username: Option<String>,
+    /// As it is compared; unique.
+    pub username_key: Option<String>,
+    pub given_name: String,
+    pub family_name: String,
+    pub picture: String,
+    pub phone: String,
+    /// A JSON object.
+    pub public_metadata: String,
+    /// A JSON object.
+    pub private_metadata: String,
+    /// Whether a deleted account was suspended before.
+    pub suspended_before: bool,
+    /// When it is to be purged. The release that knew of no purge leaves it out.
+    pub purge_time: Option<DateTimeUtc>,
+    /// Nothing but the id, the times and the status is left of it.
+    pub purged: bool,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
