@@ -151,6 +151,9 @@ async fn apply_one(
                     .ended
                     .extend(tx.revoke_sessions(identity.id, now).await?);
             }
+            if newer && users::is_purged(&change) {
+                tx.erase_person(identity.id).await?;
+            }
         }
         Some(Change::Role(role)) => {
             tx.put_role(&role.name, &role.scopes).await?;

@@ -113,6 +113,12 @@ impl From<Status> for Refused {
     }
 }
 
+/// Whether what is known of the person has been erased.
+pub(crate) fn is_purged(change: &UserChange) -> bool {
+    let user = change.user.as_ref();
+    user.is_some_and(|user| user.status() == UserStatus::Purged)
+}
+
 /// The identity in a message; `None` when the message makes no sense.
 pub(crate) fn identity(change: &UserChange) -> Option<Identity> {
     let user = change.user.as_ref()?;
@@ -123,7 +129,7 @@ pub(crate) fn identity(change: &UserChange) -> Option<Identity> {
         // A status that is newer than this program keeps people out rather than lets them in.
         status: match UserStatus::try_from(user.status) {
             Ok(UserStatus::Active) => AccountStatus::Active,
-            Ok(UserStatus::Deleted) => AccountStatus::Deleted,
+            Ok(UserStatus::Deleted | UserStatus::Purged) => AccountStatus::Deleted,
             Ok(UserStatus::Suspended | UserStatus::Unspecified) | Err(_) => {
                 AccountStatus::Suspended
             }

@@ -154,6 +154,20 @@ impl Transaction {
         Ok(())
     }
 
+    /// Erases what is known of the person behind an account that was purged: the address, the password,
+    /// and where she signed in from. What is left says that the account is no more.
+    pub(crate) async fn erase_person(&self, user_id: Uuid) -> Result<()> {
+        for sql in [
+            "UPDATE identities SET email = '', email_key = NULL, email_verified = FALSE, roles = '' \
+             WHERE id = $1",
+            "DELETE FROM credentials WHERE user_id = $1",
+            "UPDATE sessions SET user_agent = '', ip_address = '' WHERE user_id = $1",
+        ] {
+            execute(&self.0, sql, [user_id.into()]).await?;
+        }
+        Ok(())
+    }
+
     /// Gives an account its first password; one that it has already is kept. Says whether it was given.
     pub(crate) async fn add_credential(
         &self,

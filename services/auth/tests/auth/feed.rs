@@ -195,6 +195,32 @@ async fn deleting_an_account_ends_its_sessions_and_its_sign_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn purging_an_account_erases_the_person() {
+    for database in portico_testing::databases() {
+        let world = World::start(&database.url).await;
+        world.ada().await;
+        let other = "other@example.com";
+        world.register(other, PASSWORD).await.expect("registers");
+        let id = world.users.account(EMAIL).expect("an account").id;
+        world.users.change(&id, |user| {
+            *user = User {
+                id: user.id.clone(),
+                status: UserStatus::Purged.into(),
+                ..User::default()
+            };
+        });
+        world.caught_up().await;
+        let left = "SELECT (SELECT COUNT(*) FROM credentials WHERE user_id = i.id) \
+             + (SELECT COUNT(*) FROM sessions WHERE user_id = i.id AND user_agent || ip_address <> '') \
+             FROM identities i \
+             WHERE i.email = '' AND i.email_key IS NULL AND i.status = 'deleted'";
+        assert_eq!(world.number(left).await, Some(0), "{}", database.name);
+        world.login(other, PASSWORD).await.expect("the other stays");
+        world.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_new_role_counts_from_the_next_token_on() {
     for database in portico_testing::databases() {
         let world = World::start(&database.url).await;
