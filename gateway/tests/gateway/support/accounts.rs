@@ -12,8 +12,8 @@ use portico_proto::{
     error::{Reason, Violation, invalid},
     user::v1::{
         BatchGetUsersRequest, BatchGetUsersResponse, CreateUserRequest, DeleteUserRequest,
-        GetUserRequest, ListUsersRequest, ListUsersResponse, ReactivateUserRequest,
-        SuspendUserRequest, UpdateUserRequest, User,
+        GetUserRequest, ListUsersRequest, ListUsersResponse, PurgeUserRequest,
+        ReactivateUserRequest, SuspendUserRequest, UndeleteUserRequest, UpdateUserRequest, User,
         user_service_server::{UserService, UserServiceServer},
     },
 };
@@ -215,6 +215,19 @@ impl UserService for Accounts {
     ) -> Result<Response<User>, Status> {
         self.note(request, |_, _| ());
         Ok(Response::new(ada()))
+    }
+
+    async fn undelete_user(
+        &self,
+        request: Request<UndeleteUserRequest>,
+    ) -> Result<Response<User>, Status> {
+        self.note(request, |_, _| ());
+        Ok(Response::new(ada()))
+    }
+
+    async fn purge_user(&self, request: Request<PurgeUserRequest>) -> Result<Response<()>, Status> {
+        self.note(request, |_, _| ());
+        Ok(Response::new(()))
     }
 }
 

@@ -27,7 +27,10 @@ async fn a_service_guards_itself() {
     let backend = Backend::connect(&world.fleet().user_grpc()).expect("the address is one");
     let mut users = UserServiceClient::new(backend);
     let ask = |id: &str, token: Option<&str>| {
-        let mut request = Request::new(GetUserRequest { id: id.to_owned() });
+        let mut request = Request::new(GetUserRequest {
+            id: id.to_owned(),
+            ..GetUserRequest::default()
+        });
         if let Some(token) = token {
             let value = format!("Bearer {token}").parse().expect("a token is ASCII");
             request.metadata_mut().insert("authorization", value);

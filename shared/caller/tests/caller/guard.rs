@@ -16,7 +16,8 @@ use portico_proto::{
     user::v1::{
         BatchGetUsersRequest, BatchGetUsersResponse, CreateUserRequest, DeleteUserRequest,
         GetUserRequest, ListUsersRequest, ListUsersResponse, ProvisionUserRequest,
-        ProvisionUserResponse, ReactivateUserRequest, SuspendUserRequest, UpdateUserRequest, User,
+        ProvisionUserResponse, PurgeUserRequest, ReactivateUserRequest, SuspendUserRequest,
+        UndeleteUserRequest, UpdateUserRequest, User,
         provisioning_service_client::ProvisioningServiceClient,
         provisioning_service_server::{ProvisioningService, ProvisioningServiceServer},
         user_service_client::UserServiceClient,
@@ -106,6 +107,17 @@ impl UserService for Users {
         _: Request<ReactivateUserRequest>,
     ) -> Result<Response<User>, Status> {
         Ok(user(BOB))
+    }
+
+    async fn undelete_user(
+        &self,
+        _: Request<UndeleteUserRequest>,
+    ) -> Result<Response<User>, Status> {
+        Ok(user(BOB))
+    }
+
+    async fn purge_user(&self, _: Request<PurgeUserRequest>) -> Result<Response<()>, Status> {
+        Ok(Response::new(()))
     }
 }
 
