@@ -87,5 +87,6 @@ fn user(number: u32) -> User {
         create_time: Some(time(i64::from(number))),
         update_time: Some(time(i64::from(number) * 60)),
         etag: format!("{number:016x}"),
+        ..User::default()
     }
 }
