@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use chrono::TimeDelta;
 use portico_cache::Denylist;
 use portico_caller::LEEWAY_SECONDS;
@@ -12,7 +13,8 @@ use uuid::Uuid;
 use crate::{
     domain::{Random, Session, narrow},
     error::Error,
-    keys::{KeyRing, MasterKeys, Schedule, Vault},
+    keys::{Algorithm, KeyRing, MasterKeys, Schedule, Vault},
+    mfa,
     passwords::{Hasher, Phc, Pool},
     roles::Roles,
     storage::{Account, Storage},
@@ -25,6 +27,7 @@ use crate::{
 pub(crate) struct Core {
     pub(crate) storage: Storage,
     pub(crate) passwords: Passwords,
+    pub(crate) mfa: mfa::Policy,
     pub(crate) keys: KeyRing,
     pub(crate) issuer: Issuer,
     pub(crate) successors: Successors,
@@ -131,12 +134,18 @@ impl Core {
             auth.argon2_iterations,
             auth.argon2_parallelism,
         )?;
+        let algorithm = Algorithm::parse(&auth.signing_algorithm)
+            .context("AUTH__SIGNING_ALGORITHM is none of ES256, EdDSA and RS256")?;
         let limits = Limits::new(auth);
         let storage = Storage::new(db);
         let keys = KeyRing::new(
             storage.clone(),
             Vault::new(&master, "signing-keys"),
-            Schedule::new(auth.key_rotation_seconds, auth.access_token_ttl_seconds),
+            Schedule::new(
+                algorithm,
+                auth.key_rotation_seconds,
+                auth.access_token_ttl_seconds,
+            ),
             clock.clone(),
             random.clone(),
         );
@@ -157,6 +166,7 @@ impl Core {
             users: Users::new(users, issuer.clone()),
             roles: Roles::new(storage.clone()),
             successors: Successors::new(&master),
+            mfa: mfa::Policy::new(auth, &master),
             denylist: Revocations::new(denylist, &limits),
             storage,
             keys,
@@ -174,6 +184,21 @@ impl Core {
         session: &Session,
         refresh: RefreshToken,
     ) -> Result<Grant, Error> {
+        let (access, scope) = self.access(account, session)?;
+        Ok(Grant {
+            access,
+            refresh,
+            session_id: session.id,
+            scope,
+        })
+    }
+
+    /// The access token alone, and its scopes.
+    pub(crate) fn access(
+        &self,
+        account: Account,
+        session: &Session,
+    ) -> Result<(AccessToken, String), Error> {
         let scopes = narrow(self.roles.scopes_of(&account.roles), &session.scope);
         let scope = scopes
             .iter()
@@ -184,15 +209,12 @@ impl Core {
             user_id: account.id,
             session_id: session.id,
             session_end: session.absolute_expire_time,
+            assurance: session.assurance,
+            auth_time: session.auth_time,
             scopes,
             roles: account.roles,
         })?;
-        Ok(Grant {
-            access,
-            refresh,
-            session_id: session.id,
-            scope,
-        })
+        Ok((access, scope))
     }
 
     /// Hashes a password when a thread is free.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use portico_proto::error::{Reason, Violation, invalid};
 use tonic::Status;
+use uuid::Uuid;
 
 use crate::{passwords::Overloaded, storage};
 
@@ -19,6 +20,22 @@ pub(crate) enum Error {
     InvalidCredentials,
     #[error("the refresh token is not good")]
     InvalidGrant,
+    #[error("the code is not right")]
+    InvalidCode,
+    #[error("the challenge is not good")]
+    ChallengeOver,
+    #[error("no secret waits to be confirmed")]
+    NothingToConfirm,
+    #[error("too many wrong codes")]
+    TooManyCodes(Duration),
+    #[error("the last proof is too old")]
+    StepUpRequired,
+    #[error("a role demands a second factor")]
+    FactorDemanded,
+    #[error("the account has no second factor")]
+    NotEnrolled,
+    #[error("no account has the id")]
+    UserNotFound,
     #[error("the account has no such open session")]
     SessionNotFound,
     #[error("the hashing queue is full")]
@@ -27,6 +44,8 @@ pub(crate) enum Error {
     UsersAway,
     #[error("a stored signing key ({0}) does not open under any key of AUTH__MASTER_KEY")]
     SealedKey(String),
+    #[error("the second factor of {0} does not open under any key of AUTH__MASTER_KEY")]
+    SealedFactor(Uuid),
     #[error("there is no signing key")]
     NoSigningKey,
     #[error("storage: {0}")]
@@ -49,6 +68,25 @@ impl From<Error> for Status {
             Error::InvalidGrant => {
                 Reason::InvalidGrant.status("the refresh token is unknown, expired or used")
             }
+            Error::InvalidCode => {
+                Reason::InvalidCode.status("the code is wrong, or was used before")
+            }
+            Error::ChallengeOver => {
+                Reason::InvalidGrant.status("the challenge is unknown, used or over; sign in again")
+            }
+            Error::NothingToConfirm => Reason::InvalidGrant
+                .status("no secret waits to be confirmed, or not any more; enrol again"),
+            Error::TooManyCodes(wait) => Reason::TooManyAttempts.retry_after(
+                "too many wrong codes; a recovery code is taken even now",
+                wait,
+            ),
+            Error::StepUpRequired => Reason::StepUpRequired
+                .status("the last proof is too old; prove a factor, or sign in again"),
+            Error::FactorDemanded => {
+                Reason::MfaRequired.status("a role of the account demands a second factor")
+            }
+            Error::NotEnrolled => Reason::MfaNotEnrolled.status("the account has no second factor"),
+            Error::UserNotFound => Reason::UserNotFound.status("no account has the id"),
             Error::SessionNotFound => {
                 Reason::SessionNotFound.status("the account has no such open session")
             }
@@ -62,7 +100,10 @@ impl From<Error> for Status {
                 tracing::warn!(%cause, "the database is away");
                 Reason::Unavailable.retry_after("the service is not available", RETRY)
             }
-            cause @ (Error::Storage(_) | Error::SealedKey(_) | Error::NoSigningKey) => {
+            cause @ (Error::Storage(_)
+            | Error::SealedKey(_)
+            | Error::SealedFactor(_)
+            | Error::NoSigningKey) => {
                 tracing::error!(%cause, "a call failed");
                 Reason::Internal.status("the service made a mistake")
             }

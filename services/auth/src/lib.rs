@@ -6,14 +6,17 @@
 
 mod bootstrap;
 mod core;
+mod crash;
 mod domain;
 mod error;
+mod factors;
 mod feed;
 mod grpc;
 mod keys;
 mod lease;
 mod login;
 mod logout;
+mod mfa;
 mod migration;
 mod passwords;
 mod refresh;

@@ -2,6 +2,7 @@
 
 use crate::{
     core::{Core, Grant},
+    crash,
     domain::{Session, Status, Window},
     error::Error,
     storage::Rotation,
@@ -28,6 +29,7 @@ pub(crate) async fn refresh(core: &Core, presented: &str) -> Result<Grant, Error
             window: Window::at(now, core.limits.grace),
         })
         .await?;
+    crash::point("refresh.rotated");
     let (session, current) = match rotated {
         Some(session) => (session, successor),
         None => forgive(core, &presented).await?,
@@ -38,6 +40,11 @@ pub(crate) async fn refresh(core: &Core, presented: &str) -> Result<Grant, Error
         end(core, &session).await?;
         return Err(Error::InvalidGrant);
     };
+    if !core.mfa.satisfied(&account.roles, session.assurance) {
+        // The account has got a role since that demands a factor; the next sign-in asks for one.
+        end(core, &session).await?;
+        return Err(Error::InvalidGrant);
+    }
     core.grant(account, &session, current)
 }
 
@@ -69,6 +76,7 @@ async fn end(core: &Core, session: &Session) -> Result<(), Error> {
     storage
         .revoke_session(session.id, session.user_id, now)
         .await?;
+    crash::point("refresh.ended");
     core.denylist.publish(session.id).await;
     Ok(())
 }

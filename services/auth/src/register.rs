@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     core::Core,
+    crash,
     domain::{Email, Identity},
     error::Error,
     passwords::is_common,
@@ -58,6 +59,7 @@ pub(crate) async fn register(
         phc,
     };
     registration.id = core.storage.put_registration(&registration, now).await?;
+    crash::point("register.noted");
     complete(core, &registration, mark).await
 }
 
@@ -68,7 +70,10 @@ pub(crate) async fn complete(
     mark: Option<&str>,
 ) -> Result<Outcome, Error> {
     match core.users.provision(registration).await {
-        Ok(identity) => finish(core, registration, &identity, mark).await,
+        Ok(identity) => {
+            crash::point("register.provisioned");
+            finish(core, registration, &identity, mark).await
+        }
         Err(Refused::EmailTaken) => {
             abandon(core, registration).await?;
             Ok(Outcome::Taken)
@@ -101,7 +106,9 @@ async fn finish(
     if let Some(mark) = mark {
         tx.put_setting(mark, &identity.id.to_string()).await?;
     }
+    crash::point("register.finishing");
     tx.commit().await?;
+    crash::point("register.finished");
     Ok(if created {
         Outcome::Created(identity.id)
     } else {

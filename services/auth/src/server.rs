@@ -9,7 +9,7 @@ use portico_proto::auth::{
     DESCRIPTOR_SET,
     v1::{
         auth_service_server::AuthServiceServer, key_service_server::KeyServiceServer,
-        session_service_server::SessionServiceServer,
+        mfa_service_server::MfaServiceServer, session_service_server::SessionServiceServer,
     },
 };
 use portico_service::{Backend, Config, Frame, grpc::assemble};
@@ -21,7 +21,7 @@ use crate::{
     core::Core,
     error::Error,
     feed,
-    grpc::{AuthApi, KeyApi, SessionApi},
+    grpc::{AuthApi, KeyApi, MfaApi, SessionApi},
     lease::Lease,
     repair, upkeep,
 };
@@ -91,9 +91,11 @@ fn open_door(core: &Arc<Core>, verifier: Verifier, frame: &Frame) -> anyhow::Res
     let guard = Guard::new(verifier, Arc::new(policies));
     let auth = AuthServiceServer::new(AuthApi(Arc::clone(core)));
     let sessions = SessionServiceServer::new(SessionApi(Arc::clone(core)));
+    let mfa = MfaServiceServer::new(MfaApi(Arc::clone(core)));
     let keys = KeyServiceServer::new(KeyApi(core.keys.clone()));
     let routes = Routes::new(guard.named_layer(auth))
         .add_service(guard.named_layer(sessions))
+        .add_service(guard.named_layer(mfa))
         .add_service(guard.named_layer(keys));
     Ok(assemble(routes, DESCRIPTOR_SET, frame.readiness.clone()))
 }

@@ -11,12 +11,16 @@ use crate::{
     core::Core,
     error::Error,
     lease::Lease,
-    sessions,
+    mfa, sessions,
     storage::{self, Expiring},
 };
 
 /// The tables whose rows end by themselves.
-const EXPIRING: [&Expiring; 1] = [&storage::SESSIONS];
+const EXPIRING: [&Expiring; 3] = [
+    &storage::CHALLENGES,
+    &storage::ENROLMENTS,
+    &storage::SESSIONS,
+];
 
 /// How often keys and roles are read again, so that every process has what another one changed.
 const EVERY: Duration = Duration::from_secs(5);
@@ -58,10 +62,10 @@ pub(crate) async fn run(
             }
         }
         check.up();
-        let mut swept = None;
+        let mut done = Done::default();
         loop {
             tokio::time::sleep(EVERY).await;
-            if let Err(error) = look_after(&core, &lease, &mut swept).await {
+            if let Err(error) = look_after(&core, &lease, &mut done).await {
                 // What was loaded last goes on serving.
                 tracing::warn!(%error, "cannot read keys and roles again");
             }
@@ -71,11 +75,16 @@ pub(crate) async fn run(
     lease.release().await;
 }
 
-async fn look_after(
-    core: &Core,
-    lease: &Lease,
-    swept: &mut Option<DateTime<Utc>>,
-) -> Result<(), Error> {
+/// What needs not be done at every look.
+#[derive(Default)]
+struct Done {
+    /// When rows that are over were last removed to the last one.
+    swept: Option<DateTime<Utc>>,
+    /// Whether all that is encrypted is encrypted under the first master key.
+    resealed: bool,
+}
+
+async fn look_after(core: &Core, lease: &Lease, done: &mut Done) -> Result<(), Error> {
     let leads = lease.take().await?;
     if leads {
         core.keys.maintain(lease).await?;
@@ -84,9 +93,12 @@ async fn look_after(
     }
     core.roles.reload().await?;
     sessions::publish_ended(core, LATELY).await?;
+    if leads && !done.resealed {
+        done.resealed = mfa::reseal(core).await?;
+    }
     let now = core.clock.now();
-    if leads && swept.is_none_or(|at| now - at >= SWEEP_EVERY) {
-        *swept = sweep(core, now).await?.then_some(now);
+    if leads && done.swept.is_none_or(|at| now - at >= SWEEP_EVERY) {
+        done.swept = sweep(core, now).await?.then_some(now);
     }
     Ok(())
 }

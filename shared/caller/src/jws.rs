@@ -1,10 +1,13 @@
 //! The compact form of signed tokens (RFC 7515), as narrow as access tokens need it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::RangeInclusive};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use portico_proto::auth::v1::JsonWebKey;
-use ring::signature::{ECDSA_P256_SHA256_FIXED, ED25519, UnparsedPublicKey, VerificationAlgorithm};
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
+    UnparsedPublicKey,
+};
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
 use crate::Refusal;
@@ -22,6 +25,8 @@ pub(crate) enum Algorithm {
     Es256,
     /// Ed25519 (RFC 8037).
     EdDsa,
+    /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518, section 3.3), on keys of 2048 bits and more.
+    Rs256,
 }
 
 impl Algorithm {
@@ -29,20 +34,23 @@ impl Algorithm {
         match name {
             "ES256" => Some(Self::Es256),
             "EdDSA" => Some(Self::EdDsa),
+            "RS256" => Some(Self::Rs256),
             _ => None,
         }
     }
 
-    fn verification(self) -> &'static dyn VerificationAlgorithm {
+    /// Whether a signature may have this length in bytes: that of `r` and `s`, or of `R` and `S`, of 32
+    /// bytes each; or that of the modulus.
+    fn takes(self, length: usize) -> bool {
         match self {
-            Self::Es256 => &ECDSA_P256_SHA256_FIXED,
-            Self::EdDsa => &ED25519,
+            Self::Es256 | Self::EdDsa => length == 64,
+            Self::Rs256 => MODULUS_BYTES.contains(&length),
         }
     }
-
-    /// Both kinds of signature have this length: `r` and `s`, or `R` and `S`, of 32 bytes each.
-    const SIGNATURE_BYTES: usize = 64;
 }
+
+/// The lengths of the modulus of an RSA key: 2048 to 8192 bits.
+const MODULUS_BYTES: RangeInclusive<usize> = 256..=1024;
 
 /// A token in its parts. Nothing of it is trusted yet.
 pub(crate) struct Unverified<'t> {
@@ -99,7 +107,7 @@ pub(crate) fn parse(token: &str) -> Result<Unverified<'_>, Refusal> {
     let kid = kid.ok_or(Refusal::Forged("it names no key"))?.into_owned();
 
     let signature = decode(signature)?;
-    if signature.len() != Algorithm::SIGNATURE_BYTES {
+    if !algorithm.takes(signature.len()) {
         return Err(Refusal::Forged("its signature has the wrong length"));
     }
     Ok(Unverified {
@@ -135,21 +143,44 @@ impl Unverified<'_> {
         }
         key.public
             .verify(self.signed.as_bytes(), &self.signature)
-            .map_err(|_| Refusal::Forged("its signature does not hold"))?;
+            .ok_or(Refusal::Forged("its signature does not hold"))?;
         decode(self.payload)
     }
 }
 
 /// A public key.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Key {
     algorithm: Algorithm,
-    public: UnparsedPublicKey<Vec<u8>>,
+    public: Public,
 }
 
-impl PartialEq for Key {
-    fn eq(&self, other: &Self) -> bool {
-        self.algorithm == other.algorithm && self.public.as_ref() == other.public.as_ref()
+#[derive(Debug, PartialEq, Eq)]
+enum Public {
+    /// An uncompressed point on P-256 (SEC 1, section 2.3.3).
+    P256(Vec<u8>),
+    Ed25519([u8; 32]),
+    /// Modulus and exponent, big-endian.
+    Rsa {
+        n: Vec<u8>,
+        e: Vec<u8>,
+    },
+}
+
+impl Public {
+    fn verify(&self, message: &[u8], signature: &[u8]) -> Option<()> {
+        let verified = match self {
+            Self::P256(point) => {
+                let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point);
+                key.verify(message, signature)
+            }
+            Self::Ed25519(key) => UnparsedPublicKey::new(&ED25519, key).verify(message, signature),
+            Self::Rsa { n, e } => {
+                let key = RsaPublicKeyComponents { n, e };
+                key.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature)
+            }
+        };
+        verified.ok()
     }
 }
 
@@ -159,19 +190,20 @@ impl Key {
         if !matches!(jwk.r#use.as_str(), "" | "sig") {
             return Err("it is not for signatures");
         }
-        let (algorithm, bytes) = match (jwk.kty.as_str(), jwk.crv.as_str()) {
+        let (algorithm, public) = match (jwk.kty.as_str(), jwk.crv.as_str()) {
             ("EC", "P-256") => {
                 let (x, y) = (coordinate(&jwk.x)?, coordinate(&jwk.y)?);
-                // An uncompressed point (SEC 1, section 2.3.3).
-                (Algorithm::Es256, [&[0x04][..], &x, &y].concat())
+                let point = [&[0x04][..], &x, &y].concat();
+                (Algorithm::Es256, Public::P256(point))
             }
-            ("OKP", "Ed25519") => (Algorithm::EdDsa, coordinate(&jwk.x)?.to_vec()),
+            ("OKP", "Ed25519") => (Algorithm::EdDsa, Public::Ed25519(coordinate(&jwk.x)?)),
+            ("RSA", "") => (Algorithm::Rs256, rsa(&jwk.n, &jwk.e)?),
             _ => return Err("its type is not an accepted one"),
         };
+        // Without a name the type decides, so that no token chooses how its key is used.
         if !jwk.alg.is_empty() && Algorithm::parse(&jwk.alg) != Some(algorithm) {
             return Err("its algorithm is not that of its type");
         }
-        let public = UnparsedPublicKey::new(algorithm.verification(), bytes);
         Ok(Self { algorithm, public })
     }
 }
@@ -181,4 +213,14 @@ fn coordinate(text: &str) -> Result<[u8; 32], &'static str> {
     bytes
         .and_then(|bytes| bytes.try_into().ok())
         .ok_or("a coordinate is not 32 bytes in base64url")
+}
+
+fn rsa(n: &str, e: &str) -> Result<Public, &'static str> {
+    let part = |text: &str| URL_SAFE_NO_PAD.decode(text).ok();
+    match (part(n), part(e)) {
+        (Some(n), Some(e)) if MODULUS_BYTES.contains(&n.len()) && (1..=8).contains(&e.len()) => {
+            Ok(Public::Rsa { n, e })
+        }
+        _ => Err("its modulus is not 2048 to 8192 bits, or its exponent none, in base64url"),
+    }
 }

@@ -3,6 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use super::Assurance;
+
 /// An open sign-in.
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
@@ -12,6 +14,9 @@ pub(crate) struct Session {
     pub(crate) scope: String,
     pub(crate) user_agent: String,
     pub(crate) ip_address: String,
+    /// What was proved by the person, and when last.
+    pub(crate) assurance: Assurance,
+    pub(crate) auth_time: DateTime<Utc>,
     pub(crate) create_time: DateTime<Utc>,
     pub(crate) last_used_time: DateTime<Utc>,
     /// When it ends unless it is used before.

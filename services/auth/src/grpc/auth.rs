@@ -6,19 +6,21 @@ use portico_caller::Admission;
 use portico_proto::{
     Validate,
     auth::v1::{
-        LoginRequest, LogoutRequest, RefreshRequest, RegisterRequest, RegisterResponse,
-        TokenResponse, auth_service_server::AuthService,
+        Challenge as Message, LoginRequest, LogoutRequest, RefreshRequest, RegisterRequest,
+        RegisterResponse, TokenResponse, auth_service_server::AuthService,
     },
 };
-use tonic::{Request, Response, Status, metadata::MetadataValue};
+use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{account_id, with_ended};
+use super::{account_id, no_store, timestamp, with_ended};
 use crate::{
     core::{Core, Grant},
     domain::{Client, Email},
-    login::{self, Login},
-    logout, refresh,
+    login::{self, Login, SignIn},
+    logout,
+    mfa::Challenge,
+    refresh,
     register::{self, Register},
 };
 
@@ -59,7 +61,10 @@ impl AuthService for AuthApi {
             scope: message.scope,
             client,
         };
-        Ok(to_answer(login::login(&self.0, login).await?))
+        Ok(match login::login(&self.0, login).await? {
+            SignIn::Open(grant) => granted(*grant),
+            SignIn::Challenge(challenge) => challenged(challenge),
+        })
     }
 
     async fn refresh(
@@ -70,7 +75,7 @@ impl AuthService for AuthApi {
         let message = request.into_inner();
         message.validate()?;
         let grant = refresh::refresh(&self.0, &message.refresh_token).await?;
-        Ok(to_answer(grant))
+        Ok(granted(grant))
     }
 
     async fn logout(&self, request: Request<LogoutRequest>) -> Result<Response<()>, Status> {
@@ -87,9 +92,9 @@ impl AuthService for AuthApi {
     }
 }
 
-/// Tokens are kept by nobody on the way (RFC 6749, section 5.1).
-fn to_answer(grant: Grant) -> Response<TokenResponse> {
-    let mut response = Response::new(TokenResponse {
+/// The tokens of a session.
+pub(super) fn granted(grant: Grant) -> Response<TokenResponse> {
+    no_store(TokenResponse {
         access_token: grant.access.token,
         refresh_token: grant.refresh.encode(),
         token_type: "Bearer".to_owned(),
@@ -97,8 +102,18 @@ fn to_answer(grant: Grant) -> Response<TokenResponse> {
         session_id: grant.session_id.to_string(),
         scope: grant.scope,
         ..TokenResponse::default()
-    });
-    let caching = MetadataValue::from_static("no-store");
-    response.metadata_mut().insert("cache-control", caching);
-    response
+    })
+}
+
+/// What has to be answered before there are tokens.
+fn challenged(challenge: Challenge) -> Response<TokenResponse> {
+    let methods = challenge.methods.iter().map(|&method| method.to_owned());
+    no_store(TokenResponse {
+        challenge: Some(Message {
+            token: challenge.token,
+            methods: methods.collect(),
+            expire_time: Some(timestamp(challenge.expire_time)),
+        }),
+        ..TokenResponse::default()
+    })
 }

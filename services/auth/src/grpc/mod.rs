@@ -3,6 +3,7 @@
 mod auth;
 mod client;
 mod keys;
+mod mfa;
 mod sessions;
 
 use chrono::{DateTime, Utc};
@@ -11,7 +12,7 @@ use prost_types::Timestamp;
 use tonic::{Response, Status, metadata::MetadataValue};
 use uuid::Uuid;
 
-pub(crate) use self::{auth::AuthApi, keys::KeyApi, sessions::SessionApi};
+pub(crate) use self::{auth::AuthApi, keys::KeyApi, mfa::MfaApi, sessions::SessionApi};
 
 /// Tells the gateway, which hides it from clients, that a session has ended.
 const ENDED_SESSION: &str = "portico-ended-session";
@@ -26,6 +27,14 @@ fn with_ended<T>(message: T, sessions: &[Uuid]) -> Response<T> {
             response.metadata_mut().append(ENDED_SESSION, value);
         }
     }
+    response
+}
+
+/// An answer that is kept by nobody on the way (RFC 6749, section 5.1).
+fn no_store<T>(message: T) -> Response<T> {
+    let mut response = Response::new(message);
+    let caching = MetadataValue::from_static("no-store");
+    response.metadata_mut().insert("cache-control", caching);
     response
 }
 

@@ -67,24 +67,36 @@ pub(crate) enum MasterKeyError {
 }
 
 /// Encrypts what is stored (AES-256-GCM, RFC 5116). A random nonce goes before the ciphertext.
-pub(crate) struct Vault(Vec<LessSafeKey>);
+pub(crate) struct Vault {
+    keys: Vec<LessSafeKey>,
+    key_id: String,
+}
 
 impl Vault {
     pub(crate) fn new(master: &MasterKeys, purpose: &str) -> Self {
         let keys = master.derive_all(purpose);
-        Self(
-            keys.iter()
+        let ids = master.derive_all(&format!("{purpose}/id"));
+        let id = ids.first().expect("master keys are at least one");
+        Self {
+            keys: keys
+                .iter()
                 .map(|key| UnboundKey::new(&AES_256_GCM, key).expect("the key has 32 bytes"))
                 .map(LessSafeKey::new)
                 .collect(),
-        )
+            key_id: BASE64_STANDARD.encode(&id[..6]),
+        }
+    }
+
+    /// Tells the first key, which encrypts, from others, and nothing more of it.
+    pub(crate) fn key_id(&self) -> &str {
+        &self.key_id
     }
 
     /// Encrypts `secret` under the first key and binds it to `name`.
     pub(crate) fn seal(&self, name: &str, secret: &[u8], random: &Random) -> Vec<u8> {
         let nonce: [u8; NONCE_LEN] = random.bytes();
         let mut sealed = secret.to_vec();
-        self.0
+        self.keys
             .first()
             .expect("master keys are at least one")
             .seal_in_place_append_tag(
@@ -100,16 +112,24 @@ impl Vault {
 
     /// Decrypts under whichever key fits; `None` when none does or `name` is another's.
     pub(crate) fn open(&self, name: &str, stored: &[u8]) -> Option<Vec<u8>> {
-        let (nonce, sealed) = stored.split_at_checked(NONCE_LEN)?;
-        self.0.iter().find_map(|key| {
-            let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-            let mut buffer = sealed.to_vec();
-            let opened = key
-                .open_in_place(nonce, Aad::from(name.as_bytes()), &mut buffer)
-                .ok()?;
-            Some(opened.to_vec())
-        })
+        self.keys.iter().find_map(|key| open(key, name, stored))
     }
+
+    /// Whether the first key decrypts it, so that nothing is to be done when the others go.
+    pub(crate) fn is_current(&self, name: &str, stored: &[u8]) -> bool {
+        let first = self.keys.first();
+        first.is_some_and(|key| open(key, name, stored).is_some())
+    }
+}
+
+fn open(key: &LessSafeKey, name: &str, stored: &[u8]) -> Option<Vec<u8>> {
+    let (nonce, sealed) = stored.split_at_checked(NONCE_LEN)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+    let mut buffer = sealed.to_vec();
+    let opened = key
+        .open_in_place(nonce, Aad::from(name.as_bytes()), &mut buffer)
+        .ok()?;
+    Some(opened.to_vec())
 }
 
 impl fmt::Debug for Vault {
@@ -152,7 +172,11 @@ mod tests {
         let old = vault(&key(1)).seal("a", b"secret", &random);
         let both = vault(&format!("{},{}", key(2), key(1)));
         assert_eq!(both.open("a", &old).as_deref(), Some(&b"secret"[..]));
+        assert!(!both.is_current("a", &old));
         let new = both.seal("a", b"secret", &random);
+        assert!(both.is_current("a", &new) && !both.is_current("b", &new));
+        assert_ne!(both.key_id(), vault(&key(1)).key_id());
+        assert_eq!(both.key_id(), vault(&key(2)).key_id());
         assert_eq!(
             vault(&key(2)).open("a", &new).as_deref(),
             Some(&b"secret"[..])

@@ -9,11 +9,8 @@ use portico_proto::auth::v1::{JsonWebKey, JsonWebKeySet};
 use portico_service::Clock;
 use tonic::Status;
 
-use super::{
-    PublicKey, Schedule, SigningKey, Vault,
-    signing::{ALGORITHM, StoredKey},
-};
-use crate::{domain::Random, error::Error, lease::Lease, storage::Storage};
+use super::{NewKey, PublicKey, Schedule, SigningKey, StoredKey, Vault};
+use crate::{crash, domain::Random, error::Error, lease::Lease, storage::Storage};
 
 /// The keys that sign and those that verify. Clones share them.
 #[derive(Clone, Debug)]
@@ -112,38 +109,75 @@ impl KeyRing {
         Ok(())
     }
 
-    /// Makes, retires and removes keys as the schedule says, and reads them again. Only the holder of
-    /// the keys' lease may; the transaction makes sure of it.
+    /// Makes, retires and removes keys as the schedule says, encrypts under the first master key what
+    /// another one has encrypted, and reads them again. Only the holder of the keys' lease may; the
+    /// transaction makes sure of it.
     pub(crate) async fn maintain(&self, lease: &Lease) -> Result<(), Error> {
         let inner = &self.0;
         let now = inner.clock.now();
         // A key that cannot be opened stops us before another one is made beside it.
         let stored = inner.storage.signing_keys().await?;
         self.adopt(&stored)?;
-        if inner.schedule.plan(&stored, now).is_empty() {
+        self.reseal(&stored).await?;
+        let plan = inner.schedule.plan(&stored, now);
+        if plan.is_empty() {
             return Ok(());
         }
+        // Beforehand, since an RSA key takes longer than a transaction should.
+        let mut fresh = self.generate(plan.create.len()).await?;
         let tx = inner.storage.begin().await?;
         if !lease.lock(&tx).await? {
             return Ok(());
         }
         let plan = inner.schedule.plan(&tx.signing_keys().await?, now);
+        if plan.create.len() > fresh.len() {
+            // Somebody took keys away meanwhile; the next look makes as many as it takes.
+            return Ok(());
+        }
         let mut begins = plan.create.iter().peekable();
-        while let Some(activate_time) = begins.next() {
-            let mut key = SigningKey::generate(&inner.vault, &inner.random, *activate_time);
+        while let (Some(activate_time), Some(key)) = (begins.next(), fresh.pop()) {
+            let mut key = key.seal(&inner.vault, &inner.random, *activate_time);
             key.retire_time = begins.peek().map(|next| **next + inner.schedule.keep);
             tx.add_signing_key(&key, now).await?;
-            tracing::info!(kid = key.kid, activate_time = %key.activate_time, "made a signing key");
+            let algorithm = key.algorithm.as_str();
+            tracing::info!(kid = key.kid, algorithm, activate_time = %key.activate_time, "made a signing key");
         }
         for (kid, time) in &plan.retire {
             tx.retire_signing_key(kid, *time).await?;
         }
         for kid in &plan.remove {
             tx.remove_signing_key(kid).await?;
-            tracing::info!(kid, "removed a signing key whose last token is dead");
+            tracing::info!(kid, "removed a signing key that no token needs");
         }
+        crash::point("keys.adding");
         tx.commit().await?;
+        crash::point("keys.added");
         self.reload().await
+    }
+
+    async fn generate(&self, count: usize) -> Result<Vec<NewKey>, Error> {
+        let algorithm = self.0.schedule.algorithm;
+        let making = tokio::task::spawn_blocking(move || {
+            (0..count).map(|_| NewKey::generate(algorithm)).collect()
+        });
+        // The runtime drops blocking work only when it shuts down.
+        making.await.map_err(|_| Error::NoSigningKey)
+    }
+
+    async fn reseal(&self, stored: &[StoredKey]) -> Result<(), Error> {
+        let inner = &self.0;
+        for row in stored {
+            if inner.vault.is_current(&row.kid, &row.sealed) {
+                continue;
+            }
+            if let Some(document) = inner.vault.open(&row.kid, &row.sealed) {
+                let sealed = inner.vault.seal(&row.kid, &document, &inner.random);
+                let storing = inner.storage.reseal_signing_key(row, sealed);
+                storing.await?;
+                tracing::info!(kid = row.kid, "encrypted a signing key anew");
+            }
+        }
+        Ok(())
     }
 
     /// Loads the keys, and makes the first ones when there are none. With several processes that
@@ -166,21 +200,6 @@ impl KeyRing {
     pub(crate) fn key_set(&self) -> JsonWebKeySet {
         let keys = self.published().into_iter().map(JsonWebKey::from).collect();
         JsonWebKeySet { keys }
-    }
-}
-
-impl From<PublicKey> for JsonWebKey {
-    fn from(key: PublicKey) -> Self {
-        Self {
-            kty: "EC".to_owned(),
-            r#use: "sig".to_owned(),
-            alg: ALGORITHM.to_owned(),
-            kid: key.kid,
-            crv: "P-256".to_owned(),
-            x: key.x,
-            y: key.y,
-            ..Self::default()
-        }
     }
 }
 

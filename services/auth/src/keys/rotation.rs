@@ -2,11 +2,13 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::signing::StoredKey;
+use super::{Algorithm, StoredKey};
 
 /// How long keys sign, and how long they are kept for those who verify.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Schedule {
+    /// What new keys are made for.
+    pub(crate) algorithm: Algorithm,
     /// How long a key signs.
     pub(crate) period: TimeDelta,
     /// How long a key outlives its signing: the life of the longest token, and some more.
@@ -23,7 +25,7 @@ pub(crate) struct Plan {
     pub(crate) create: Vec<DateTime<Utc>>,
     /// Keys that end, and when.
     pub(crate) retire: Vec<(String, DateTime<Utc>)>,
-    /// Keys whose last token is dead.
+    /// Keys whose last token is dead, and keys that will never sign.
     pub(crate) remove: Vec<String>,
 }
 
@@ -35,10 +37,11 @@ impl Plan {
 }
 
 impl Schedule {
-    pub(crate) fn new(period_seconds: u64, token_seconds: u64) -> Self {
+    pub(crate) fn new(algorithm: Algorithm, period_seconds: u64, token_seconds: u64) -> Self {
         let seconds = |n: u64| TimeDelta::seconds(i64::try_from(n).unwrap_or(i64::MAX / 1_000_000));
         let period = seconds(period_seconds.max(2));
         Self {
+            algorithm,
             period,
             keep: seconds(token_seconds) + TimeDelta::seconds(60),
             ahead: (period / 2).min(TimeDelta::minutes(10)),
@@ -53,11 +56,22 @@ impl Schedule {
     /// Compares the stored keys with how they should be.
     ///
     /// The next key is made as soon as the one before it begins to sign, so a whole period lies
-    /// between its publication and its use, and an early rotation finds it known everywhere.
+    /// between its publication and its use, and an early rotation finds it known everywhere. When the
+    /// algorithm was changed, a key that waits for another one is withdrawn, and its successor waits no
+    /// longer than it has to be published ahead.
     pub(crate) fn plan(&self, keys: &[StoredKey], now: DateTime<Utc>) -> Plan {
         let mut plan = Plan::default();
         let mut alive: Vec<&StoredKey> = keys.iter().collect();
         alive.sort_by_key(|key| key.activate_time);
+        alive.retain(|key| {
+            // By a clock that is ahead of this one it may sign already.
+            let waits = key.activate_time > now + self.ahead / 2;
+            let withdrawn = waits && key.algorithm != self.algorithm;
+            if withdrawn {
+                plan.remove.push(key.kid.clone());
+            }
+            !withdrawn
+        });
         let current = alive.iter().rposition(|key| key.activate_time <= now);
 
         for key in &alive[..current.unwrap_or(0)] {
@@ -71,14 +85,21 @@ impl Schedule {
             begins.insert(0, now);
         }
         let signs = current.unwrap_or(0);
-        if begins.len() == signs + 1 {
-            let next = (begins[signs] + self.period).max(now + self.ahead);
+        let created = begins.len() == signs + 1;
+        if created {
+            let signer = current.map(|place| alive[place]);
+            let next = match signer.filter(|key| key.algorithm != self.algorithm) {
+                Some(_) => now + self.ahead,
+                None => (begins[signs] + self.period).max(now + self.ahead),
+            };
             plan.create.push(next);
             begins.push(next);
         }
         for (index, key) in alive.iter().enumerate() {
             let successor = begins.get(index + 1 + usize::from(current.is_none()));
-            if let (None, Some(successor)) = (key.retire_time, successor) {
+            // A new successor is a new end for the key that signs.
+            let open = key.retire_time.is_none() || (created && current == Some(index));
+            if let (true, Some(successor)) = (open, successor) {
                 plan.retire.push((key.kid.clone(), *successor + self.keep));
             }
         }

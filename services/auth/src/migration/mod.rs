@@ -1,6 +1,7 @@
 //! The tables, step by step. A step that was released is never changed.
 
 mod m20260101_000001_initial;
+mod m20260101_000003_factors;
 
 use sea_orm_migration::prelude::*;
 
@@ -11,6 +12,9 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20260101_000001_initial::Migration)]
+        vec![
+            Box::new(m20260101_000001_initial::Migration),
+            Box::new(m20260101_000003_factors::Migration),
+        ]
     }
 }

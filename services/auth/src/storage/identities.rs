@@ -20,6 +20,8 @@ pub(crate) struct Account {
     pub(crate) roles: Vec<String>,
     /// The password's hash, when the account has a password and it was asked for.
     pub(crate) phc: Option<Phc>,
+    /// Whether it has a second factor, when it was asked for.
+    pub(crate) has_factor: bool,
 }
 
 #[derive(FromQueryResult)]
@@ -28,6 +30,7 @@ struct AccountRow {
     status: String,
     roles: String,
     phc: Option<String>,
+    factor: Option<Uuid>,
 }
 
 impl TryFrom<AccountRow> for Account {
@@ -39,6 +42,7 @@ impl TryFrom<AccountRow> for Account {
             status: Status::parse(&row.status).ok_or(Error::Corrupt("identities"))?,
             roles: split(&row.roles),
             phc: row.phc.map(Phc::from_stored),
+            has_factor: row.factor.is_some(),
         })
     }
 }
@@ -50,12 +54,14 @@ struct RoleRow {
 }
 
 impl Storage {
-    /// The account that signs in with an address, whatever its status, with its password's hash.
+    /// The account that signs in with an address, whatever its status, with its password's hash,
+    /// and whether it has a second factor.
     pub(crate) async fn account_by_email(&self, email_key: &str) -> Result<Option<Account>> {
         let row: Option<AccountRow> = one(
             &self.db,
-            "SELECT i.id, i.status, i.roles, c.phc FROM identities i \
+            "SELECT i.id, i.status, i.roles, c.phc, t.user_id AS factor FROM identities i \
              LEFT JOIN credentials c ON c.user_id = i.id \
+             LEFT JOIN totp_factors t ON t.user_id = i.id \
              WHERE i.email_key = $1 ORDER BY i.update_time DESC LIMIT 1",
             [email_key.into()],
         )
@@ -67,7 +73,7 @@ impl Storage {
     pub(crate) async fn account(&self, id: Uuid) -> Result<Option<Account>> {
         let row: Option<AccountRow> = one(
             &self.db,
-            "SELECT id, status, roles, NULL AS phc FROM identities WHERE id = $1",
+            "SELECT id, status, roles, NULL AS phc, NULL AS factor FROM identities WHERE id = $1",
             [id.into()],
         )
         .await?;

@@ -4,11 +4,12 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::{Result, Storage, Transaction, all, execute};
-use crate::keys::{ALGORITHM, StoredKey};
+use crate::keys::{Algorithm, StoredKey};
 
 #[derive(FromQueryResult)]
 struct Row {
     kid: String,
+    algorithm: String,
     activate_time: DateTime<Utc>,
     retire_time: Option<DateTime<Utc>>,
     sealed: Vec<u8>,
@@ -19,25 +20,42 @@ impl Storage {
     pub(crate) async fn signing_keys(&self) -> Result<Vec<StoredKey>> {
         signing_keys(&self.db).await
     }
+
+    /// Replaces an encrypted key by the same under another master key, unless somebody else did.
+    pub(crate) async fn reseal_signing_key(&self, old: &StoredKey, sealed: Vec<u8>) -> Result<()> {
+        execute(
+            &self.db,
+            "UPDATE signing_keys SET sealed = $3 WHERE kid = $1 AND sealed = $2",
+            [
+                old.kid.as_str().into(),
+                old.sealed.clone().into(),
+                sealed.into(),
+            ],
+        )
+        .await?;
+        Ok(())
+    }
 }
 
 async fn signing_keys(on: &impl ConnectionTrait) -> Result<Vec<StoredKey>> {
     let rows: Vec<Row> = all(
         on,
-        "SELECT kid, activate_time, retire_time, sealed FROM signing_keys \
-         WHERE algorithm = $1 ORDER BY activate_time",
-        [ALGORITHM.into()],
+        "SELECT kid, algorithm, activate_time, retire_time, sealed FROM signing_keys \
+         ORDER BY activate_time, kid",
+        [],
     )
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| StoredKey {
+    // Keys of a kind that is newer than this program sign nothing here.
+    let known = rows.into_iter().filter_map(|row| {
+        Some(StoredKey {
+            algorithm: Algorithm::parse(&row.algorithm)?,
             kid: row.kid,
             activate_time: row.activate_time,
             retire_time: row.retire_time,
             sealed: row.sealed,
         })
-        .collect())
+    });
+    Ok(known.collect())
 }
 
 impl Transaction {
@@ -54,7 +72,7 @@ impl Transaction {
              VALUES ($1, $2, $3, $4, $5, $6)",
             [
                 key.kid.as_str().into(),
-                ALGORITHM.into(),
+                key.algorithm.as_str().into(),
                 now.into(),
                 key.activate_time.into(),
                 key.retire_time.into(),

@@ -3,8 +3,10 @@
 //! Statements are written in what PostgreSQL and SQLite share. Each function says how many it runs
 //! when that is not one.
 
+mod challenges;
 mod error;
 mod expiring;
+mod factors;
 mod feed;
 mod identities;
 mod keys;
@@ -20,8 +22,10 @@ use sea_orm::{
 };
 
 pub(crate) use self::{
+    challenges::{CHALLENGES, Method, Waiting},
     error::Error,
     expiring::Expiring,
+    factors::{Attempt, ENROLMENTS, Factors, Sealed},
     identities::Account,
     registrations::Registration,
     sessions::{NewSession, Rotation, SESSIONS},
@@ -67,6 +71,11 @@ async fn execute<const N: usize>(
     sql: &str,
     values: [Value; N],
 ) -> Result<u64> {
+    execute_all(on, sql, values.into()).await
+}
+
+/// The same for as many values as there are.
+async fn execute_all(on: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Result<u64> {
     let statement = Statement::from_sql_and_values(on.get_database_backend(), sql, values);
     Ok(on.execute_raw(statement).await?.rows_affected())
 }

@@ -1,17 +1,17 @@
 //! Sessions and the refresh tokens that keep them open.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::FromQueryResult;
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult};
 use uuid::Uuid;
 
 use super::{Expiring, Result, Storage, Transaction, all, execute, one};
 use crate::{
-    domain::{Rotations, Session, Window},
+    domain::{Assurance, Rotations, Session, Window},
     tokens::Hash,
 };
 
-const COLUMNS: &str = "id, user_id, scope, user_agent, ip_address, create_time, last_used_time, \
-                       expire_time, absolute_expire_time";
+const COLUMNS: &str = "id, user_id, scope, user_agent, ip_address, amr, auth_time, create_time, \
+                       last_used_time, expire_time, absolute_expire_time";
 
 /// Sessions stay for a day after their last access token is dead. The condition looks at every row, since
 /// an index on what each refresh changes would cost more than it gives.
@@ -29,6 +29,9 @@ struct Row {
     scope: String,
     user_agent: String,
     ip_address: String,
+    amr: String,
+    /// None in a session that an earlier release opened.
+    auth_time: Option<DateTime<Utc>>,
     create_time: DateTime<Utc>,
     last_used_time: DateTime<Utc>,
     expire_time: DateTime<Utc>,
@@ -43,6 +46,8 @@ impl From<Row> for Session {
             scope: row.scope,
             user_agent: row.user_agent,
             ip_address: row.ip_address,
+            assurance: Assurance::parse(&row.amr),
+            auth_time: row.auth_time.unwrap_or(row.create_time),
             create_time: row.create_time,
             last_used_time: row.last_used_time,
             expire_time: row.expire_time,
@@ -109,32 +114,22 @@ impl Storage {
     /// The condition stands in the statement, and on PostgreSQL under a lock, so that no session slips
     /// in beside the transaction that suspends the account and ends its sessions.
     pub(crate) async fn open_session(&self, new: &NewSession<'_>) -> Result<bool> {
-        let lock = if self.is_private() { "" } else { "FOR SHARE" };
+        open_session(&self.db, new).await
+    }
+
+    /// An open session of an account.
+    pub(crate) async fn open_session_of(
+        &self,
+        id: Uuid,
+        user_id: Uuid,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Session>> {
         let sql = format!(
-            "INSERT INTO sessions ({COLUMNS}, family_hash, current_hash) \
-             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 \
-             FROM identities WHERE id = $2 AND status = 'active' {lock}"
+            "SELECT {COLUMNS} FROM sessions WHERE id = $1 AND user_id = $2 AND revoke_time IS NULL \
+             AND expire_time > $3 AND absolute_expire_time > $3"
         );
-        let session = new.session;
-        let opened = execute(
-            &self.db,
-            &sql,
-            [
-                session.id.into(),
-                session.user_id.into(),
-                session.scope.as_str().into(),
-                session.user_agent.as_str().into(),
-                session.ip_address.as_str().into(),
-                session.create_time.into(),
-                session.last_used_time.into(),
-                session.expire_time.into(),
-                session.absolute_expire_time.into(),
-                new.family.to_vec().into(),
-                new.current.to_vec().into(),
-            ],
-        )
-        .await?;
-        Ok(opened == 1)
+        let row: Option<Row> = one(&self.db, &sql, [id.into(), user_id.into(), now.into()]).await?;
+        Ok(row.map(Session::from))
     }
 
     /// Replaces the current token of an open session by its successor; `None` when the presented
@@ -250,6 +245,38 @@ impl Storage {
 }
 
 impl Transaction {
+    /// As [`Storage::open_session`].
+    pub(crate) async fn open_session(&self, new: &NewSession<'_>) -> Result<bool> {
+        open_session(&self.0, new).await
+    }
+
+    /// Notes what was proved in an open session of an account just now.
+    pub(crate) async fn prove_session(
+        &self,
+        id: Uuid,
+        user_id: Uuid,
+        assurance: Assurance,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Session>> {
+        let sql = format!(
+            "UPDATE sessions SET amr = $3, auth_time = $4 \
+             WHERE id = $1 AND user_id = $2 AND revoke_time IS NULL \
+             AND expire_time > $4 AND absolute_expire_time > $4 RETURNING {COLUMNS}"
+        );
+        let row: Option<Row> = one(
+            &self.0,
+            &sql,
+            [
+                id.into(),
+                user_id.into(),
+                assurance.amr().into(),
+                now.into(),
+            ],
+        )
+        .await?;
+        Ok(row.map(Session::from))
+    }
+
     /// Ends every session of an account and answers which they were.
     pub(crate) async fn revoke_sessions(
         &self,
@@ -260,8 +287,42 @@ impl Transaction {
     }
 }
 
+async fn open_session(on: &impl ConnectionTrait, new: &NewSession<'_>) -> Result<bool> {
+    let lock = match on.get_database_backend() {
+        DbBackend::Sqlite => "",
+        _ => "FOR SHARE",
+    };
+    let sql = format!(
+        "INSERT INTO sessions ({COLUMNS}, family_hash, current_hash) \
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 \
+         FROM identities WHERE id = $2 AND status = 'active' {lock}"
+    );
+    let session = new.session;
+    let opened = execute(
+        on,
+        &sql,
+        [
+            session.id.into(),
+            session.user_id.into(),
+            session.scope.as_str().into(),
+            session.user_agent.as_str().into(),
+            session.ip_address.as_str().into(),
+            session.assurance.amr().into(),
+            session.auth_time.into(),
+            session.create_time.into(),
+            session.last_used_time.into(),
+            session.expire_time.into(),
+            session.absolute_expire_time.into(),
+            new.family.to_vec().into(),
+            new.current.to_vec().into(),
+        ],
+    )
+    .await?;
+    Ok(opened == 1)
+}
+
 async fn revoke_all(
-    on: &impl sea_orm::ConnectionTrait,
+    on: &impl ConnectionTrait,
     user_id: Uuid,
     now: DateTime<Utc>,
 ) -> Result<Vec<Uuid>> {

@@ -3,16 +3,15 @@
 use std::{fmt, sync::Arc};
 
 use arc_swap::ArcSwapOption;
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
-use portico_caller::{Audience, Claims, INTERNAL_SCOPE, SERVICE_SUBJECT_PREFIX, TOKEN_TYPE};
+use portico_caller::{Audience, Claims, INTERNAL_SCOPE, SERVICE_SUBJECT_PREFIX};
 use portico_service::Clock;
 use uuid::Uuid;
 
 use crate::{
-    domain::{Random, Scopes},
+    domain::{Assurance, Random, Scopes},
     error::Error,
-    keys::{ALGORITHM, KeyRing},
+    keys::KeyRing,
 };
 
 /// The client of a first-party sign-in.
@@ -40,6 +39,8 @@ pub(crate) struct Subject {
     pub(crate) session_id: Uuid,
     /// No token outlives its session.
     pub(crate) session_end: DateTime<Utc>,
+    pub(crate) assurance: Assurance,
+    pub(crate) auth_time: DateTime<Utc>,
     pub(crate) scopes: Scopes,
     pub(crate) roles: Vec<String>,
 }
@@ -84,6 +85,10 @@ impl Issuer {
         claims.sid = Some(subject.session_id.to_string());
         claims.scope = subject.scopes.iter().collect();
         claims.roles = subject.roles;
+        claims.auth_time = Some(seconds(subject.auth_time));
+        claims.acr = Some(subject.assurance.acr().to_owned());
+        let amr = subject.assurance.amr().split(' ');
+        claims.amr = amr.map(str::to_owned).collect();
         Ok(AccessToken {
             token: self.sign(&claims)?,
             expires_in,
@@ -110,7 +115,6 @@ impl Issuer {
     }
 
     fn claims(&self, sub: String, now: DateTime<Utc>, ttl: TimeDelta) -> Claims {
-        let seconds = |time: DateTime<Utc>| u64::try_from(time.timestamp()).unwrap_or(0);
         Claims {
             iss: self.name.clone(),
             aud: Audience::One(self.audience.clone()),
@@ -129,22 +133,15 @@ impl Issuer {
         }
     }
 
-    /// The compact serialization (RFC 7515, section 3.1).
     fn sign(&self, claims: &Claims) -> Result<String, Error> {
         let key = self.keys.current().ok_or(Error::NoSigningKey)?;
-        let header = format!(
-            r#"{{"typ":"{TOKEN_TYPE}","alg":"{ALGORITHM}","kid":"{}"}}"#,
-            key.public.kid
-        );
         let payload = serde_json::to_vec(claims).expect("claims are strings and numbers");
-        let mut token = BASE64_URL_SAFE_NO_PAD.encode(header);
-        token.push('.');
-        BASE64_URL_SAFE_NO_PAD.encode_string(payload, &mut token);
-        let signature = key.sign(token.as_bytes());
-        token.push('.');
-        BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut token);
-        Ok(token)
+        Ok(key.token(&payload))
     }
+}
+
+fn seconds(time: DateTime<Utc>) -> u64 {
+    u64::try_from(time.timestamp()).unwrap_or(0)
 }
 
 impl fmt::Debug for Issuer {

@@ -5,5 +5,5 @@ mod refresh;
 
 pub(crate) use self::{
     access::{AccessToken, Issuer, Subject},
-    refresh::{Hash, RefreshToken, Successors},
+    refresh::{Hash, RefreshToken, Successors, sha256},
 };

@@ -67,7 +67,8 @@ impl fmt::Debug for RefreshToken {
     }
 }
 
-fn sha256(bytes: &[u8]) -> Hash {
+/// The hash of what has at least 112 random bits.
+pub(crate) fn sha256(bytes: &[u8]) -> Hash {
     let mut hash = [0; 32];
     hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
     hash

@@ -1,12 +1,18 @@
 //! The auth service through its door, on SQLite and on PostgreSQL.
 
 mod bootstrap;
+mod dump;
 mod feed;
 mod keys;
+mod own_factors;
 mod process;
 mod refresh;
 mod registration;
+mod rotation;
+mod second_factor;
 mod secrets;
 mod sessions;
 mod sign_in;
 mod support;
+mod torture;
+mod upkeep;

@@ -209,3 +209,34 @@ async fn a_point_that_is_not_on_the_curve_verifies_nothing() {
     let verified = world.verifier.verify(&world.signer.token(&claims())).await;
     assert!(matches!(verified, Err(Refusal::Forged(_))));
 }
+
+#[tokio::test]
+async fn rsa_keys_that_are_too_short_or_no_keys_are_passed_over() {
+    let good = Signer::rs256("k-1").jwk();
+    let bad = |change: fn(&mut JsonWebKey)| {
+        let mut jwk = good.clone();
+        change(&mut jwk);
+        jwk
+    };
+    for jwk in [
+        bad(|jwk| jwk.n = base64([0xff; 255])),
+        bad(|jwk| jwk.n = base64([0xff; 1025])),
+        bad(|jwk| jwk.n = String::new()),
+        bad(|jwk| jwk.n = "*".into()),
+        bad(|jwk| jwk.e = String::new()),
+        bad(|jwk| jwk.e = base64([1; 9])),
+        bad(|jwk| jwk.crv = "P-256".into()),
+        bad(|jwk| jwk.alg = "PS256".into()),
+        bad(|jwk| jwk.alg = "RS512".into()),
+        bad(|jwk| jwk.r#use = "enc".into()),
+    ] {
+        let world = World::with(Signer::rs256("k-1")).await;
+        world.source.set([jwk.clone()]);
+        let verified = world.verifier.verify(&world.signer.token(&claims())).await;
+        assert_eq!(verified, Err(Refusal::KeysUnavailable), "{jwk:?}");
+    }
+    let world = World::with(Signer::rs256("k-1")).await;
+    world.source.set([bad(|jwk| jwk.alg = String::new())]);
+    let token = world.signer.token(&claims());
+    assert!(world.verifier.verify(&token).await.is_ok());
+}

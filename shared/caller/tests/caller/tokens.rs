@@ -28,7 +28,7 @@ fn parts(world: &World) -> (String, String, String) {
 
 #[tokio::test]
 async fn a_good_token_names_its_holder() {
-    for signer in [Signer::es256("k"), Signer::eddsa("k")] {
+    for signer in [Signer::es256("k"), Signer::eddsa("k"), Signer::rs256("k")] {
         let world = World::with(signer).await;
         let caller = world
             .verifier
@@ -495,5 +495,27 @@ async fn no_refusal_repeats_any_of_the_token() {
         }
         assert_eq!(Reason::of(&status), Some(refusal.reason()));
         assert_eq!(status.code(), refusal.reason().code());
+    }
+}
+
+#[tokio::test]
+async fn an_rsa_key_verifies_its_own_algorithm_alone() {
+    let world = World::with(Signer::rs256("k-1")).await;
+    let good = world.signer.token(&claims());
+    assert!(world.verifier.verify(&good).await.is_ok());
+    let others = [
+        "none", "HS256", "ES256", "EdDSA", "PS256", "RS384", "RS512", "rs256",
+    ];
+    for alg in others {
+        let header = json!({"alg": alg, "typ": "at+jwt", "kid": "k-1"});
+        let token = world.signer.sign(&header, &claims());
+        assert_eq!(refused(&world, &token).await, Reason::TokenInvalid, "{alg}");
+    }
+    let stranger = Signer::es256("k-1").token(&claims());
+    assert_eq!(refused(&world, &stranger).await, Reason::TokenInvalid);
+    let (signed, signature) = good.rsplit_once('.').unwrap();
+    for length in [0, 64, 342 - 4] {
+        let token = format!("{signed}.{}", &signature[..length]);
+        assert_eq!(refused(&world, &token).await, Reason::TokenInvalid);
     }
 }

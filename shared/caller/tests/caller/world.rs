@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use chrono::DateTime;
 use futures_util::{FutureExt, future::BoxFuture};
 use portico_cache::{Denylist, connect};
@@ -20,7 +23,11 @@ use portico_proto::{
 use portico_service::{Clock, ClockHand};
 use ring::{
     rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair},
+    rsa::PublicKeyComponents,
+    signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
+        RsaKeyPair,
+    },
 };
 use serde_json::{Value, json};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -39,6 +46,7 @@ pub fn base64(bytes: impl AsRef<[u8]>) -> String {
 pub enum Pair {
     Es256(EcdsaKeyPair),
     EdDsa(Ed25519KeyPair),
+    Rs256(Box<RsaKeyPair>),
 }
 
 /// A private key and its id.
@@ -67,10 +75,22 @@ impl Signer {
         }
     }
 
+    /// A key of 2048 bits for tests alone; making one takes too long.
+    pub fn rs256(kid: &'static str) -> Self {
+        let text: String = include_str!("rsa.b64").split_whitespace().collect();
+        let document = STANDARD.decode(text).unwrap();
+        let pair = RsaKeyPair::from_pkcs8(&document).unwrap();
+        Self {
+            kid,
+            pair: Pair::Rs256(Box::new(pair)),
+        }
+    }
+
     pub fn alg(&self) -> &'static str {
         match self.pair {
             Pair::Es256(_) => "ES256",
             Pair::EdDsa(_) => "EdDSA",
+            Pair::Rs256(_) => "RS256",
         }
     }
 
@@ -98,6 +118,15 @@ impl Signer {
                 x: base64(pair.public_key()),
                 ..common
             },
+            Pair::Rs256(pair) => {
+                let public = PublicKeyComponents::<Vec<u8>>::from(pair.public());
+                JsonWebKey {
+                    kty: "RSA".into(),
+                    n: base64(public.n),
+                    e: base64(public.e),
+                    ..common
+                }
+            }
         }
     }
 
@@ -122,6 +151,18 @@ impl Signer {
                 signature.unwrap().as_ref().to_vec()
             }
             Pair::EdDsa(pair) => pair.sign(signed.as_bytes()).as_ref().to_vec(),
+            Pair::Rs256(pair) => {
+                let mut signature = vec![0; pair.public().modulus_len()];
+                let random = SystemRandom::new();
+                pair.sign(
+                    &RSA_PKCS1_SHA256,
+                    &random,
+                    signed.as_bytes(),
+                    &mut signature,
+                )
+                .unwrap();
+                signature
+            }
         };
         format!("{signed}.{}", base64(signature))
     }

@@ -7,6 +7,7 @@ fn at(hours: i64) -> DateTime<Utc> {
 fn key(kid: &str, activate: i64, retire: Option<DateTime<Utc>>) -> StoredKey {
     StoredKey {
         kid: kid.to_owned(),
+        algorithm: Algorithm::Es256,
         activate_time: at(activate),
         retire_time: retire,
         sealed: Vec::new(),
@@ -15,7 +16,7 @@ fn key(kid: &str, activate: i64, retire: Option<DateTime<Utc>>) -> StoredKey {
 
 /// A key signs for ten hours and its tokens live for one.
 fn schedule() -> Schedule {
-    Schedule::new(36_000, 3_600)
+    Schedule::new(Algorithm::Es256, 36_000, 3_600)
 }
 
 #[test]
@@ -70,12 +71,40 @@ fn after_a_long_sleep_the_next_key_is_still_published_before_it_signs() {
 #[test]
 fn nobody_caches_the_set_for_as_long_as_a_key_is_published_ahead() {
     for period in [2, 60, 3_600, 2_592_000] {
-        let schedule = Schedule::new(period, 600);
+        let schedule = Schedule::new(Algorithm::Es256, period, 600);
         assert!(schedule.max_age() < schedule.ahead, "{period}");
         assert!(schedule.ahead < schedule.period, "{period}");
     }
     assert_eq!(
-        Schedule::new(2_592_000, 600).max_age(),
+        Schedule::new(Algorithm::Es256, 2_592_000, 600).max_age(),
         TimeDelta::minutes(5)
     );
+}
+
+#[test]
+fn another_algorithm_is_a_rotation_as_soon_as_its_key_was_published_ahead() {
+    let schedule = Schedule {
+        algorithm: Algorithm::EdDsa,
+        ..schedule()
+    };
+    let keep = TimeDelta::hours(1) + TimeDelta::seconds(60);
+    let keys = [key("a", 0, Some(at(10) + keep)), key("b", 10, None)];
+    let plan = schedule.plan(&keys, at(3));
+    let switch = at(3) + TimeDelta::minutes(10);
+    assert_eq!(plan.remove, ["b"], "it would never sign");
+    assert_eq!(plan.create, [switch]);
+    assert_eq!(plan.retire, [("a".to_owned(), switch + keep)]);
+
+    // A key that is about to sign, or does by somebody's clock, is let sign first.
+    let late = at(10) - TimeDelta::minutes(5);
+    assert_eq!(schedule.plan(&keys, late), Plan::default());
+    let plan = schedule.plan(&keys, at(10));
+    assert_eq!(plan.create, [at(10) + TimeDelta::minutes(10)]);
+    assert_eq!(plan.retire.len(), 1);
+    assert!(plan.remove.is_empty());
+
+    let mut new = key("c", 0, None);
+    (new.activate_time, new.algorithm) = (switch, Algorithm::EdDsa);
+    let keys = [key("a", 0, Some(switch + keep)), new];
+    assert_eq!(schedule.plan(&keys, at(3)), Plan::default());
 }

@@ -1,6 +1,7 @@
 //! A running auth service with a user service that is made up, a clock that stands still, and a record
 //! of the statements that it runs.
 
+mod factors;
 mod statements;
 mod users;
 
@@ -18,7 +19,11 @@ use portico_service::{Backend, Clock, ClockHand, Config, Frame, Secret, Shape, d
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use tonic::{Request, Status};
 
-pub use self::{statements::Statements, users::FakeUsers};
+pub use self::{
+    factors::{Authenticator, bytes},
+    statements::Statements,
+    users::FakeUsers,
+};
 
 pub const EMAIL: &str = "ada@example.com";
 pub const PASSWORD: &str = "correct horse battery";

@@ -34,6 +34,12 @@ impl Statements {
         self.0.lock().expect("no panic").clear();
     }
 
+    /// Whether such a statement was run since the last [`forget`](Self::forget), by whomever.
+    pub fn ran(&self, mark: &str) -> bool {
+        let list = self.0.lock().expect("no panic");
+        list.iter().any(|sql| sql.contains(mark))
+    }
+
     /// The statements that calls ran since the last [`forget`](Self::forget).
     pub fn of_calls(&self) -> Vec<String> {
         let list = self.0.lock().expect("no panic");

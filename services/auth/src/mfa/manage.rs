@@ -1,0 +1,181 @@
+//! A person's own factors, and the administrator who takes lost ones away.
+
+use chrono::{DateTime, Utc};
+use portico_proto::error::Violation;
+use uuid::Uuid;
+
+use super::{ATTEMPTS, ENROLMENT_LIFE, codes::Proof, step_up::recent};
+use crate::{
+    core::Core,
+    error::Error,
+    factors::{Enrolment, RecoveryCode, TotpSecret, enrolment},
+    storage::{Factors, Sealed},
+};
+
+/// What an account has.
+pub(crate) struct Overview {
+    pub(crate) totp: Option<DateTime<Utc>>,
+    pub(crate) recovery_codes: i64,
+    pub(crate) required: bool,
+}
+
+/// What happened to an account's factors.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Change {
+    Added,
+    Removed,
+    NewRecoveryCodes,
+    Reset,
+}
+
+/// An account's factors.
+pub(crate) async fn overview(core: &Core, user_id: Uuid) -> Result<Overview, Error> {
+    let factors = of(core, user_id).await?;
+    Ok(Overview {
+        totp: factors.totp,
+        recovery_codes: factors.recovery_codes,
+        required: core.mfa.demanded_of(&factors.roles),
+    })
+}
+
+/// Makes a secret for the caller, to be confirmed.
+pub(crate) async fn enroll(
+    core: &Core,
+    user_id: Uuid,
+    session: Option<Uuid>,
+) -> Result<(Enrolment, DateTime<Utc>), Error> {
+    let factors = of(core, user_id).await?;
+    recent(core, user_id, session, factors.totp.is_some()).await?;
+    make_enrolment(core, user_id, &factors.email).await
+}
+
+/// Makes a secret for an account, to be confirmed by whoever was let this far.
+pub(super) async fn make_enrolment(
+    core: &Core,
+    user_id: Uuid,
+    email: &str,
+) -> Result<(Enrolment, DateTime<Utc>), Error> {
+    let secret = TotpSecret::new(&core.random);
+    let expire_time = core.clock.now() + ENROLMENT_LIFE;
+    let vault = &core.mfa.vault;
+    let sealed = Sealed {
+        sealed: vault.seal(&user_id.to_string(), secret.as_bytes(), &core.random),
+        key_id: vault.key_id().to_owned(),
+    };
+    core.storage
+        .put_enrolment(user_id, &sealed, ATTEMPTS, expire_time)
+        .await?;
+    Ok((enrolment(&secret, &core.mfa.issuer, email), expire_time))
+}
+
+/// Makes the secret that waits the caller's factor. Answers recovery codes when there were none.
+pub(crate) async fn confirm(
+    core: &Core,
+    user_id: Uuid,
+    session: Option<Uuid>,
+    code: &str,
+) -> Result<Vec<RecoveryCode>, Error> {
+    let session = session.ok_or(Error::StepUpRequired)?;
+    let proof = Proof::of_enrolment(core, user_id, code, true).await?;
+    let now = core.clock.now();
+    let tx = core.storage.begin().await?;
+    let assurance = proof.take(&tx, user_id, now).await?;
+    if tx
+        .prove_session(session, user_id, assurance, now)
+        .await?
+        .is_none()
+    {
+        return Err(Error::StepUpRequired);
+    }
+    let mut codes = Vec::new();
+    if !tx.has_recovery_codes(user_id).await? {
+        let set = RecoveryCode::set(&core.random);
+        tx.put_recovery_codes(user_id, set.each_ref().map(|code| code.hash(user_id)))
+            .await?;
+        codes.extend(set);
+    }
+    tx.end_challenges(user_id).await?;
+    tx.commit().await?;
+    tell(user_id, Change::Added);
+    Ok(codes)
+}
+
+/// Removes the caller's factors. Removing none is fine.
+pub(crate) async fn remove(core: &Core, user_id: Uuid, session: Option<Uuid>) -> Result<(), Error> {
+    let factors = of(core, user_id).await?;
+    if core.mfa.demanded_of(&factors.roles) {
+        return Err(Error::FactorDemanded);
+    }
+    recent(core, user_id, session, factors.totp.is_some()).await?;
+    let tx = core.storage.begin().await?;
+    let removed = tx.remove_factors(user_id).await?;
+    tx.end_challenges(user_id).await?;
+    tx.commit().await?;
+    if removed {
+        tell(user_id, Change::Removed);
+    }
+    Ok(())
+}
+
+/// Replaces the caller's recovery codes.
+pub(crate) async fn regenerate(
+    core: &Core,
+    user_id: Uuid,
+    session: Option<Uuid>,
+) -> Result<[RecoveryCode; 10], Error> {
+    let factors = of(core, user_id).await?;
+    if factors.totp.is_none() {
+        return Err(Error::NotEnrolled);
+    }
+    recent(core, user_id, session, true).await?;
+    let codes = RecoveryCode::set(&core.random);
+    let tx = core.storage.begin().await?;
+    tx.put_recovery_codes(user_id, codes.each_ref().map(|code| code.hash(user_id)))
+        .await?;
+    tx.commit().await?;
+    tell(user_id, Change::NewRecoveryCodes);
+    Ok(codes)
+}
+
+/// Removes every factor of somebody else's account, and answers the sessions that it ends.
+///
+/// An administrator who is a person has to have proved enough lately; nobody takes this way around the
+/// removal of their own.
+pub(crate) async fn reset(
+    core: &Core,
+    user_id: Uuid,
+    by: Option<(Uuid, Uuid)>,
+) -> Result<Vec<Uuid>, Error> {
+    if let Some((administrator, session)) = by {
+        if administrator == user_id {
+            return Err(Error::Invalid(vec![Violation::new(
+                "user_id",
+                "is the caller's own; accepted: somebody else's (DeleteTotp removes one's own)",
+            )]));
+        }
+        let own = of(core, administrator).await?;
+        recent(core, administrator, Some(session), own.totp.is_some()).await?;
+    }
+    of(core, user_id).await?;
+    let now = core.clock.now();
+    let tx = core.storage.begin().await?;
+    tx.remove_factors(user_id).await?;
+    tx.end_challenges(user_id).await?;
+    let ended = tx.revoke_sessions(user_id, now).await?;
+    tx.commit().await?;
+    for session in &ended {
+        core.denylist.publish(*session).await;
+    }
+    tell(user_id, Change::Reset);
+    Ok(ended)
+}
+
+/// Makes a change known.
+pub(super) fn tell(user_id: Uuid, change: Change) {
+    tracing::info!(%user_id, ?change, "the second factors of an account changed");
+}
+
+async fn of(core: &Core, user_id: Uuid) -> Result<Factors, Error> {
+    let factors = core.storage.factors(user_id).await?;
+    factors.ok_or(Error::UserNotFound)
+}
