@@ -168,6 +168,10 @@ impl Transaction {
              WHERE id = $1",
             "DELETE FROM credentials WHERE user_id = $1",
             "UPDATE sessions SET user_agent = '', ip_address = '' WHERE user_id = $1",
+            "DELETE FROM totp_factors WHERE user_id = $1",
+            "DELETE FROM totp_enrolments WHERE user_id = $1",
+            "DELETE FROM recovery_codes WHERE user_id = $1",
+            "DELETE FROM challenges WHERE user_id = $1",
         ] {
             execute(&self.0, sql, [user_id.into()]).await?;
         }
