@@ -72,6 +72,11 @@ END {
   }
   for (e = 2; e <= 4; e++) {
     g = edges[e]
-    printf "| %s: RSS at rest | 25 MB | %.1f MB | %s |\n", name[g], rest[g] / 1024, verdict(rest[g] <= 25 * 1024)
+    most = rest[g]
+    for (c = 1; c in cases; c++) {
+      loaded = median(g, cases[c], 8)
+      if (loaded > most) most = loaded
+    }
+    printf "| %s: RSS, the most of all | 25 MB | %.1f MB | %s |\n", name[g], most / 1024, verdict(most <= 25 * 1024)
   }
 }

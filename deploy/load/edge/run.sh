@@ -101,10 +101,10 @@ start upstream "${on_load[@]}" "$target/portico-load" \
 until_ok 'the user service' bash -c "exec 3<>/dev/tcp/127.0.0.1/$open_port"
 user=$(cat "$work/user")
 
-# gateway NAME PORT [VARIABLE=VALUE…]
+# gateway NAME PORT [VARIABLE=VALUE…]: with the allocator set as in the image (deploy/docker/Dockerfile).
 gateway() {
   local name=$1 port=$2 && shift 2
-  start "$name" env "GATEWAY__LISTEN=127.0.0.1:$port" OPS__LISTEN=127.0.0.1:0 \
+  start "$name" env MALLOC_ARENA_MAX=2 "GATEWAY__LISTEN=127.0.0.1:$port" OPS__LISTEN=127.0.0.1:0 \
     "USER__URL=http://127.0.0.1:$user_port" "AUTH__URL=http://127.0.0.1:$auth_port" \
     "UPSTREAMS=open=http://127.0.0.1:$open_port" "$@" \
     "${on_edge[@]}" "$target/portico-gateway"
@@ -116,7 +116,7 @@ urls[alone]=http://127.0.0.1:${ports[2]}/open/v1
 # What everybody gets: token, limits, metrics, and spans for the log lines.
 gateway checked "${ports[3]}"
 urls[checked]=http://127.0.0.1:${ports[3]}/api/v1
-# The same with a collector: every request's spans are recorded and exported.
+# The same with a collector, and nothing said about sampling: the spans of every request are exported.
 gateway traced "${ports[4]}" "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:$user_port"
 urls[traced]=http://127.0.0.1:${ports[4]}/api/v1
 

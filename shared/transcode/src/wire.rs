@@ -77,7 +77,9 @@ impl<'w> Reader<'w> {
         })
     }
 
-    /// Reads up to the end of a group whose start was read.
+    /// Reads up to the end of a group whose start was read. Groups are rare, and kept apart so that
+    /// reading anything else is inlined.
+    #[cold]
     fn group(&mut self, number: u32, depth: u32) -> Read<&'w [u8]> {
         if depth >= MAX_DEPTH {
             return Err(WireFault::Depth);

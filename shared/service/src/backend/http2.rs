@@ -8,6 +8,7 @@ use std::{
     fmt,
     future::poll_fn,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -146,18 +147,71 @@ async fn drive(mut connection: Connection<TcpStream, Bytes>) {
             tracing::debug!(error = &error as &dyn Error, "connection lost");
         },
         // Whatever waits for an answer learns of it when the connection is dropped.
-        () = silence(pings) => tracing::debug!("connection lost: the peer answers no ping"),
+        () = silence(pings, KEEP_ALIVE, KEEP_ALIVE_ANSWER) => {
+            tracing::debug!("connection lost: the peer answers no ping");
+        }
     }
 }
 
-/// Ends when the peer leaves a ping unanswered.
-async fn silence(mut pings: PingPong) {
+/// Ends when the peer leaves a ping unanswered for that long.
+async fn silence(mut pings: PingPong, every: Duration, patience: Duration) {
     loop {
-        sleep(KEEP_ALIVE).await;
+        sleep(every).await;
         // A connection that is closing takes no pings, and ends by itself.
-        let answer = timeout(KEEP_ALIVE_ANSWER, pings.ping(Ping::opaque()));
+        let answer = timeout(patience, pings.ping(Ping::opaque()));
         if answer.await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, duplex},
+        time::Instant,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_peer_that_answers_no_ping_is_given_up() {
+        const EVERY: Duration = Duration::from_millis(50);
+        let (ours, mut theirs) = duplex(4096);
+        let (_sender, mut connection) = h2::client::handshake(ours).await.unwrap();
+        let pings = connection.ping_pong().unwrap();
+        let driven = Handle::current().spawn(connection);
+        let reader = Handle::current().spawn(async move {
+            // Settings, and not a word more.
+            theirs
+                .write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0])
+                .await
+                .unwrap();
+            let mut read = Vec::new();
+            let _ = theirs.read_to_end(&mut read).await;
+        });
+        let began = Instant::now();
+        let given_up = timeout(Duration::from_secs(5), silence(pings, EVERY, EVERY));
+        given_up.await.unwrap();
+        assert!(began.elapsed() >= 2 * EVERY);
+        driven.abort();
+        reader.abort();
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_answers_is_kept() {
+        const EVERY: Duration = Duration::from_millis(20);
+        let (ours, theirs) = duplex(4096);
+        let answering = Handle::current().spawn(async move {
+            let mut peer = h2::server::handshake(theirs).await.unwrap();
+            while peer.accept().await.is_some() {}
+        });
+        let (_sender, mut connection) = h2::client::handshake(ours).await.unwrap();
+        let pings = connection.ping_pong().unwrap();
+        let driven = Handle::current().spawn(connection);
+        let given_up = timeout(20 * EVERY, silence(pings, EVERY, Duration::from_secs(5)));
+        assert!(given_up.await.is_err());
+        driven.abort();
+        answering.abort();
     }
 }

@@ -366,3 +366,6 @@ fn lost(error: h2::Error) -> Status {
         unavailable(Arc::new(error))
     }
 }
+
+#[cfg(test)]
+mod tests;
