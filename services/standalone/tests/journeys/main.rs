@@ -6,11 +6,13 @@
 mod accounts;
 mod client;
 mod crash;
+mod crash_points;
 mod grpc;
 mod outage;
 mod process;
 mod refusals;
 mod restart;
+mod second_factor;
 mod sign_in;
 mod world;
 
@@ -42,6 +44,8 @@ journeys! {
     sign_in::a_scope_can_be_narrowed,
     sign_in::registration_and_sign_in_do_not_tell_who_exists,
     sign_in::the_key_set_is_public_and_cacheable,
+    second_factor::a_person_enrols_a_factor_and_signs_in_with_it,
+    second_factor::an_administrator_takes_a_lost_factor_away,
     refusals::a_malformed_body_is_refused,
     refusals::a_field_that_breaks_its_rule_is_named,
     refusals::an_unknown_id_is_not_found,

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Starts the process and does not wait until it is ready.
-fn launch(data: &Path, port: u16) -> Process {
+fn launch(data: &Path, port: u16, more: &[(&str, &str)]) -> Process {
     let mut settings = vec![
         ("GATEWAY__LISTEN".to_owned(), format!("127.0.0.1:{port}")),
         (
@@ -20,6 +20,10 @@ fn launch(data: &Path, port: u16) -> Process {
         ),
     ];
     settings.extend(QUICK.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let more = more
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    settings.extend(more);
     let folder = data.display().to_string();
     let log = data.with_extension(format!("{port}.log"));
     Process::start("portico", &["--data-dir", &folder], &settings, &log)
@@ -33,8 +37,12 @@ pub struct Standalone {
 
 impl Standalone {
     pub async fn start(data: &Path) -> Self {
+        Self::start_with(data, &[]).await
+    }
+
+    pub async fn start_with(data: &Path, more: &[(&str, &str)]) -> Self {
         let port = free_port();
-        let mut process = launch(data, port);
+        let mut process = launch(data, port, more);
         let url = format!("http://127.0.0.1:{port}");
         process.ready(&url).await;
         Self {
@@ -90,7 +98,7 @@ async fn a_start_that_could_not_show_the_administrator_leaves_that_to_the_next()
     let data = folder.path().join("data");
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = taken.local_addr().expect("it is bound").port();
-    let failed = launch(&data, port).failure().await;
+    let failed = launch(&data, port, &[]).failure().await;
     assert!(failed.contains("cannot listen"), "{failed}");
     assert!(!failed.contains("password:"), "{failed}");
 
@@ -116,7 +124,7 @@ async fn one_process_at_a_time_serves_from_a_folder() {
     let folder = TempDir::new().expect("a temporary folder");
     let data = folder.path().join("data");
     let first = Standalone::start(&data).await;
-    let refused = launch(&data, free_port()).failure().await;
+    let refused = launch(&data, free_port(), &[]).failure().await;
     assert!(
         refused.contains("another process serves from it"),
         "{refused}"
