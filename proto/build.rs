@@ -26,12 +26,15 @@ const SETS: [(&str, &[&str]); 2] = [
             "portico/user/v1/user.proto",
             "portico/user/v1/events.proto",
             "portico/user/v1/provisioning.proto",
+            "portico/user/v1/roles.proto",
+            "portico/user/v1/transfer.proto",
         ],
     ),
     (
         "auth",
         &[
             "portico/auth/v1/auth.proto",
+            "portico/auth/v1/import.proto",
             "portico/auth/v1/keys.proto",
             "portico/auth/v1/mfa.proto",
         ],

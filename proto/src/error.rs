@@ -81,6 +81,18 @@ reasons! {
     MfaNotEnrolled = "MFA_NOT_ENROLLED", FailedPrecondition;
     /// Too many attempts on one account, or from one client; the retry information says when to come back.
     TooManyAttempts = "TOO_MANY_ATTEMPTS", ResourceExhausted;
+    /// There is a role of that name.
+    RoleExists = "ROLE_EXISTS", AlreadyExists;
+    /// No role has the name.
+    RoleNotFound = "ROLE_NOT_FOUND", NotFound;
+    /// The role comes with the service, and stays as it is.
+    RoleBuiltIn = "ROLE_BUILT_IN", FailedPrecondition;
+    /// An account holds the role.
+    RoleInUse = "ROLE_IN_USE", FailedPrecondition;
+    /// There are as many roles as there may be.
+    TooManyRoles = "TOO_MANY_ROLES", FailedPrecondition;
+    /// Events behind the place are no longer kept.
+    EventsExpired = "EVENTS_EXPIRED", OutOfRange;
     /// A bounded queue is full; the retry information says when to come back.
     Overloaded = "OVERLOADED", ResourceExhausted;
     /// Something behind the service is away.

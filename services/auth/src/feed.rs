@@ -1,25 +1,34 @@
 //! Following the user service's feed: each change of an account or a role is applied here once.
+//!
+//! Events are kept for some days only. When those behind the cursor are gone, a snapshot is read, and the
+//! feed is followed from where the snapshot says.
+
+mod apply;
+mod resync;
 
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use portico_proto::user::v1::{UserEvent, WatchResponse, user_event::Change};
-use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
-
-use crate::{
-    core::Core,
-    domain::Status,
-    lease::Lease,
-    storage::{self, Transaction},
-    users,
+use portico_proto::{
+    error::Reason,
+    user::v1::{UserEvent, WatchResponse},
 };
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use crate::{core::Core, lease::Lease, storage};
+
+use self::apply::Effects;
 
 /// How long to wait before looking whether the lease is free.
 const LEASE_POLL: Duration = Duration::from_secs(1);
 
 /// The shortest and the longest pause before connecting again, each plus up to as much at random.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+
+/// How often the user service is told how far we are, so that it keeps what we need.
+const ACKNOWLEDGE_EVERY: Duration = Duration::from_mins(1);
 
 /// Follows the feed until `stop`, whenever the lease is held.
 pub(crate) async fn run(core: Arc<Core>, lease: Lease, stop: CancellationToken) {
@@ -64,27 +73,48 @@ async fn follow(core: &Core) -> storage::Result<ControlFlow<(), bool>> {
     let mut cursor = core.storage.feed_cursor().await?;
     let mut stream = match core.users.watch(cursor).await {
         Ok(stream) => stream,
-        Err(status) => {
-            tracing::debug!(code = ?status.code(), "the user service's feed is away");
-            return Ok(ControlFlow::Continue(false));
-        }
+        Err(status) => return broken(core, cursor, &status, false).await,
     };
-    let mut progress = false;
+    let (mut progress, mut told) = (false, Instant::now());
+    core.users.acknowledge(cursor).await;
     loop {
-        match stream.message().await {
-            Ok(Some(batch)) => match apply(core, cursor, batch).await {
-                Ok(reached) => cursor = reached,
+        match timeout(ACKNOWLEDGE_EVERY, stream.message()).await {
+            Ok(Ok(Some(batch))) => match apply(core, cursor, batch).await {
+                Ok(reached) => (cursor, progress) = (reached, true),
                 Err(storage::Error::CursorMoved) => return Ok(ControlFlow::Break(())),
                 Err(error) => return Err(error),
             },
-            Ok(None) => return Ok(ControlFlow::Continue(progress)),
-            Err(status) => {
-                tracing::debug!(code = ?status.code(), "the user service's feed broke off");
-                return Ok(ControlFlow::Continue(progress));
-            }
+            Ok(Ok(None)) => return Ok(ControlFlow::Continue(progress)),
+            Ok(Err(status)) => return broken(core, cursor, &status, progress).await,
+            Err(_quiet) => {}
         }
-        progress = true;
+        if told.elapsed() >= ACKNOWLEDGE_EVERY {
+            core.users.acknowledge(cursor).await;
+            told = Instant::now();
+        }
     }
+}
+
+/// What to do when a stream failed: read a snapshot if events are gone, or try again.
+async fn broken(
+    core: &Core,
+    cursor: i64,
+    status: &Status,
+    progress: bool,
+) -> storage::Result<ControlFlow<(), bool>> {
+    if Reason::of(status) == Some(Reason::EventsExpired) {
+        tracing::warn!(
+            cursor,
+            "events that are missing here are gone; reading a snapshot"
+        );
+        return match resync::run(core, cursor).await {
+            Ok(done) => Ok(ControlFlow::Continue(done)),
+            Err(storage::Error::CursorMoved) => Ok(ControlFlow::Break(())),
+            Err(error) => Err(error),
+        };
+    }
+    tracing::debug!(code = ?status.code(), "the user service's feed broke off");
+    Ok(ControlFlow::Continue(progress))
 }
 
 /// Applies a batch and moves the cursor, in one transaction; then tells the world.
@@ -105,64 +135,14 @@ async fn apply(core: &Core, cursor: i64, batch: WatchResponse) -> storage::Resul
     // First, so that the transaction begins by writing, and ends at once when it is not its turn.
     tx.advance_feed(cursor, reached).await?;
     let mut effects = Effects::default();
-    for event in events {
-        apply_one(&tx, event, now, &mut effects).await?;
-    }
+    apply::all(&tx, events, now, &mut effects).await?;
     tx.commit().await?;
-
-    for session in &effects.ended {
-        core.denylist.publish(*session).await;
-    }
-    if effects.roles_changed {
-        core.roles.reload().await?;
-    }
+    effects.tell(core).await?;
     metrics::counter!("auth_feed_events_total").increment(count);
     if let Some(lag) = time.and_then(|time| lag(&time, now)) {
         metrics::gauge!("auth_feed_lag_seconds").set(lag);
     }
     Ok(reached)
-}
-
-/// What has to be made known once the transaction stands.
-#[derive(Default)]
-struct Effects {
-    ended: Vec<Uuid>,
-    roles_changed: bool,
-}
-
-async fn apply_one(
-    tx: &Transaction,
-    event: UserEvent,
-    now: DateTime<Utc>,
-    effects: &mut Effects,
-) -> storage::Result<()> {
-    match event.change {
-        Some(Change::User(change)) => {
-            let Some(identity) = users::identity(&change) else {
-                tracing::error!(
-                    sequence = event.sequence,
-                    "an event makes no sense; left out"
-                );
-                return Ok(());
-            };
-            let newer = tx.put_identity(&identity, now).await?;
-            if newer && identity.status != Status::Active {
-                effects
-                    .ended
-                    .extend(tx.revoke_sessions(identity.id, now).await?);
-            }
-            if newer && users::is_purged(&change) {
-                tx.erase_person(identity.id).await?;
-            }
-        }
-        Some(Change::Role(role)) => {
-            tx.put_role(&role.name, &role.scopes).await?;
-            effects.roles_changed = true;
-        }
-        // A kind of change that is newer than this program.
-        None => {}
-    }
-    Ok(())
 }
 
 /// How old an event was when it was applied, in seconds.

@@ -12,6 +12,7 @@ mod error;
 mod factors;
 mod feed;
 mod grpc;
+mod import;
 mod keys;
 mod lease;
 mod login;

@@ -8,8 +8,9 @@ use portico_caller::{Guard, Keys, Policies, Verifier};
 use portico_proto::auth::{
     DESCRIPTOR_SET,
     v1::{
-        auth_service_server::AuthServiceServer, key_service_server::KeyServiceServer,
-        mfa_service_server::MfaServiceServer, session_service_server::SessionServiceServer,
+        auth_service_server::AuthServiceServer, import_service_server::ImportServiceServer,
+        key_service_server::KeyServiceServer, mfa_service_server::MfaServiceServer,
+        session_service_server::SessionServiceServer,
     },
 };
 use portico_service::{Backend, Config, Frame, grpc::assemble};
@@ -21,7 +22,7 @@ use crate::{
     core::Core,
     error::Error,
     feed,
-    grpc::{AuthApi, KeyApi, MfaApi, SessionApi},
+    grpc::{AuthApi, ImportApi, KeyApi, MfaApi, SessionApi},
     lease::Lease,
     repair, upkeep,
 };
@@ -93,9 +94,14 @@ fn open_door(core: &Arc<Core>, verifier: Verifier, frame: &Frame) -> anyhow::Res
     let sessions = SessionServiceServer::new(SessionApi(Arc::clone(core)));
     let mfa = MfaServiceServer::new(MfaApi(Arc::clone(core)));
     let keys = KeyServiceServer::new(KeyApi(core.keys.clone()));
+    let import = ImportServiceServer::new(ImportApi {
+        core: Arc::clone(core),
+        stop: frame.stop.clone(),
+    });
     let routes = Routes::new(guard.named_layer(auth))
         .add_service(guard.named_layer(sessions))
         .add_service(guard.named_layer(mfa))
+        .add_service(guard.named_layer(import))
         .add_service(guard.named_layer(keys));
     Ok(assemble(routes, DESCRIPTOR_SET, frame.readiness.clone()))
 }

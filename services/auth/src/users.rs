@@ -6,9 +6,10 @@ use portico_caller::Bearer;
 use portico_proto::{
     error::{Reason, Violation},
     user::v1::{
-        ProvisionUserRequest, User, UserChange, UserStatus, WatchRequest, WatchResponse,
-        provisioning_service_client::ProvisioningServiceClient,
-        user_events_client::UserEventsClient,
+        AcknowledgeRequest, ImportUserBatchRequest, ImportUserResult, ProvisionUserRequest,
+        SnapshotRequest, SnapshotResponse, User, UserChange, UserStatus, WatchRequest,
+        WatchResponse, provisioning_service_client::ProvisioningServiceClient,
+        transfer_service_client::TransferServiceClient, user_events_client::UserEventsClient,
     },
 };
 use portico_service::Backend;
@@ -28,11 +29,18 @@ type Transport = portico_caller::BearerService<Backend>;
 /// How long the user service may take to create an account.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long it may take with some hundred accounts.
+const PATIENCE_WITH_BATCH: Duration = Duration::from_secs(20);
+
+/// What this service is called among those who follow the feed.
+const CONSUMER: &str = "auth";
+
 /// A client of the user service.
 #[derive(Clone)]
 pub(crate) struct Users {
     provisioning: ProvisioningServiceClient<Transport>,
     events: UserEventsClient<Transport>,
+    transfer: TransferServiceClient<Transport>,
 }
 
 /// Why an account was not created.
@@ -53,7 +61,8 @@ impl Users {
         let transport = bearer.layer(backend);
         Self {
             provisioning: ProvisioningServiceClient::new(transport.clone()),
-            events: UserEventsClient::new(transport),
+            events: UserEventsClient::new(transport.clone()),
+            transfer: TransferServiceClient::new(transport),
         }
     }
 
@@ -86,6 +95,46 @@ impl Users {
     pub(crate) async fn watch(&self, after: i64) -> Result<Streaming<WatchResponse>, Status> {
         let mut client = self.events.clone();
         Ok(client.watch(WatchRequest { after }).await?.into_inner())
+    }
+}
+
+impl Users {
+    /// Reads everything as it is.
+    pub(crate) async fn snapshot(&self) -> Result<Streaming<SnapshotResponse>, Status> {
+        let mut client = self.events.clone();
+        Ok(client.snapshot(SnapshotRequest {}).await?.into_inner())
+    }
+
+    /// Says how far the feed was followed. When it cannot be said, the next time will do.
+    pub(crate) async fn acknowledge(&self, sequence: i64) {
+        let consumer = CONSUMER.to_owned();
+        let mut request = Request::new(AcknowledgeRequest { consumer, sequence });
+        request.set_timeout(PATIENCE);
+        let mut client = self.events.clone();
+        let answered = tokio::time::timeout(PATIENCE, client.acknowledge(request)).await;
+        if !matches!(answered, Ok(Ok(_))) {
+            tracing::debug!("cannot say how far the feed was followed");
+        }
+    }
+
+    /// Has a batch of accounts taken in, and answers a result for each. Asking again does no harm.
+    pub(crate) async fn import(
+        &self,
+        batch: ImportUserBatchRequest,
+    ) -> Result<Vec<ImportUserResult>, Status> {
+        let count = batch.users.len();
+        let mut request = Request::new(batch);
+        request.set_timeout(PATIENCE_WITH_BATCH);
+        let mut client = self.transfer.clone();
+        let calling = client.import_user_batch(request);
+        let answered = tokio::time::timeout(PATIENCE_WITH_BATCH, calling).await;
+        let answer = answered.map_err(|_| Status::deadline_exceeded("no answer in time"))??;
+        let results = answer.into_inner().results;
+        if results.len() == count {
+            Ok(results)
+        } else {
+            Err(Status::internal("not every account was answered"))
+        }
     }
 }
 

@@ -5,7 +5,10 @@ use std::time::Duration;
 use portico_proto::error::{Reason, Violation, invalid};
 use tonic::Status;
 
-use crate::{domain::Unfit, storage};
+use crate::{
+    domain::{RoleName, Scope, Unfit},
+    storage,
+};
 
 /// Why a use case came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +40,53 @@ pub enum Error {
     /// Nobody could administer afterwards.
     #[error("the last administrator must stay")]
     LastAdministrator,
+    /// There is a role of that name.
+    #[error("the role exists")]
+    RoleExists,
+    /// No role has the name.
+    #[error("no such role")]
+    RoleNotFound,
+    /// The role comes with the service.
+    #[error("the role is built in")]
+    RoleBuiltIn,
+    /// An account holds the role.
+    #[error("the role is in use")]
+    RoleInUse,
+    /// There are as many roles as there may be.
+    #[error("too many roles")]
+    TooManyRoles,
+    /// The caller lacks a scope that a role has or is to have.
+    #[error("the scope {0} is out of reach")]
+    ScopeOutOfReach(Scope),
+    /// The caller lacks a scope that a part of the call needs.
+    #[error("the scope {0} is needed")]
+    ScopeNeeded(&'static str),
+    /// The account was deleted, and is not to come back this way.
+    #[error("the account was deleted")]
+    Deleted,
+    /// Events behind the place are no longer kept.
+    #[error("events up to {removed_through} are no longer kept")]
+    EventsExpired {
+        /// Up to which number events were removed.
+        removed_through: i64,
+    },
+    /// The process is about to end.
+    #[error("the process is stopping")]
+    Stopping,
     /// The database is at fault, or in use.
     #[error(transparent)]
-    Storage(#[from] storage::Error),
+    Storage(storage::Error),
+}
+
+impl From<storage::Error> for Error {
+    fn from(error: storage::Error) -> Self {
+        match error {
+            storage::Error::Removed { through } => Self::EventsExpired {
+                removed_through: through,
+            },
+            other => Self::Storage(other),
+        }
+    }
 }
 
 /// What a use case gives.
@@ -54,6 +101,12 @@ impl Error {
     /// A change that the account cannot take.
     pub fn unfit(Unfit(field, error): Unfit) -> Self {
         Self::field(field, error)
+    }
+
+    /// A role that is named and does not exist.
+    pub fn unknown_role(name: &RoleName) -> Self {
+        let violation = Violation::new("user.roles", format!("there is no role `{name}`"));
+        Self::Invalid(vec![violation])
     }
 
     /// Whether the same again may well succeed, since others were in the way.
@@ -84,6 +137,27 @@ impl From<Error> for Status {
                 .status("this idempotency key was used for another request"),
             Error::LastAdministrator => Reason::LastAdministrator
                 .status("this is the last active administrator; make somebody else one first"),
+            Error::RoleExists => Reason::RoleExists.status("there is a role of this name"),
+            Error::RoleNotFound => Reason::RoleNotFound.status("there is no such role"),
+            Error::RoleBuiltIn => Reason::RoleBuiltIn
+                .status("`admin`, `auditor` and `user` stay as they are; make a role of your own"),
+            Error::RoleInUse => Reason::RoleInUse
+                .status("an account holds this role; revoke it from everybody first"),
+            Error::TooManyRoles => Reason::TooManyRoles.status("there are 1000 roles already"),
+            Error::ScopeOutOfReach(scope) => Reason::InsufficientScope.status(format!(
+                "the role has the scope {scope}, which the caller does not hold"
+            )),
+            Error::ScopeNeeded(scope) => {
+                Reason::InsufficientScope.status(format!("the scope {scope} is needed"))
+            }
+            Error::Deleted => Reason::StatusConflict.status("the account was deleted"),
+            Error::EventsExpired { removed_through } => Reason::EventsExpired.status(format!(
+                "events up to {removed_through} are no longer kept; go on after {removed_through} or later"
+            )),
+            Error::Stopping => Reason::Unavailable.retry_after(
+                "the service is stopping; go on elsewhere",
+                Duration::from_secs(1),
+            ),
             Error::Storage(error) => storage_status(&error),
         }
     }
@@ -102,6 +176,11 @@ fn storage_status(error: &storage::Error) -> Status {
                 Duration::from_secs(1),
             )
         }
+        // It has become an error of its own on its way here.
+        storage::Error::Removed { through } => Error::EventsExpired {
+            removed_through: *through,
+        }
+        .into(),
         storage::Error::Failed(cause) => {
             tracing::error!(error = %cause, "a statement failed");
             Reason::Internal.status("something went wrong here")

@@ -1,5 +1,3 @@
-use portico_proto::error::Violation;
-
 use crate::{
     domain::{Account, NewAccount, Roles, UserId},
     error::{Error, Result},
@@ -20,8 +18,7 @@ impl Users {
 
         let tx = self.storage.begin().await?;
         if let Some(unknown) = tx.find_unknown_role(&account.roles).await? {
-            let violation = Violation::new("user.roles", format!("there is no role `{unknown}`"));
-            return Err(Error::Invalid(vec![violation]));
+            return Err(Error::unknown_role(unknown));
         }
         if !tx.insert(&account).await? {
             // The id or the address was there before. What was there tells which.

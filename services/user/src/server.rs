@@ -8,7 +8,9 @@ use portico_proto::user::{
     DESCRIPTOR_SET,
     v1::{
         provisioning_service_server::ProvisioningServiceServer,
+        role_service_server::RoleServiceServer, transfer_service_server::TransferServiceServer,
         user_events_server::UserEventsServer, user_service_server::UserServiceServer,
+        user_watch_service_server::UserWatchServiceServer,
     },
 };
 use portico_service::{Backend, Config, Frame, database, grpc};
@@ -18,8 +20,9 @@ use tonic::service::{LayerExt, Routes};
 
 use crate::{
     Migrator,
-    grpc::{Events, Provisioning, UserApi},
+    grpc::{Events, Provisioning, RoleApi, Transfer, UserApi},
     purge,
+    retention::{self, Retention},
     storage::Storage,
     users::Users,
 };
@@ -60,10 +63,18 @@ pub async fn start(
 
     let api = UserServiceServer::new(UserApi::new(Arc::clone(&users)));
     let provisioning = ProvisioningServiceServer::new(Provisioning::new(Arc::clone(&users)));
-    let events = UserEventsServer::new(Events::new(users, frame.stop.clone()));
+    let roles = RoleServiceServer::new(RoleApi::new(Arc::clone(&users)));
+    let transfer = Transfer::new(Arc::clone(&users), frame.stop.clone());
+    let transfer = TransferServiceServer::new(transfer);
+    let events = Events::new(Arc::clone(&users), frame.stop.clone());
     let routes = Routes::new(guard.named_layer(api))
         .add_service(guard.named_layer(provisioning))
-        .add_service(guard.named_layer(events));
+        .add_service(guard.named_layer(roles))
+        .add_service(guard.named_layer(transfer))
+        .add_service(guard.named_layer(UserWatchServiceServer::new(events.clone())))
+        .add_service(guard.named_layer(UserEventsServer::new(events)));
+    let retention = retention::run(users, Retention::new(&config.user), frame.stop.clone());
+    frame.tasks.spawn(retention);
     Ok(grpc::assemble(
         routes,
         DESCRIPTOR_SET,

@@ -41,6 +41,13 @@ impl Users {
     }
 }
 
+impl Users {
+    /// The place in the feed behind which only what happens from now on comes.
+    pub async fn watch_from_now(&self) -> Result<i64> {
+        Ok(self.storage.end_of_feed().await?)
+    }
+}
+
 struct Watch {
     feed: Feed,
     bell: watch::Receiver<()>,

@@ -6,7 +6,7 @@ use portico_proto::user::v1 as pb;
 use prost_types::{ListValue, Struct, Value, value::Kind};
 use serde_json::{Map, Value as Json};
 
-use crate::domain::{Account, Metadata, Status};
+use crate::domain::{Account, Metadata, Role, RoleName, Scope, Status};
 
 /// An account, with all that is known of it: for administrators and for other services.
 pub fn user(account: &Account) -> pb::User {
@@ -77,11 +77,15 @@ pub fn event(account: &Account, now: DateTime<Utc>) -> pb::UserEvent {
 
 /// The event of a purge.
 pub fn purge_event(account: &Account, now: DateTime<Utc>) -> pb::UserEvent {
-    let change = pb::UserChange {
+    told(purge_change(account), now)
+}
+
+/// What is left of an account that was purged, as other services learn of it.
+pub fn purge_change(account: &Account) -> pb::UserChange {
+    pb::UserChange {
         user: Some(tombstone(account)),
         revision: account.revision.get(),
-    };
-    told(change, now)
+    }
 }
 
 fn told(change: pb::UserChange, now: DateTime<Utc>) -> pb::UserEvent {
@@ -118,6 +122,40 @@ fn value(json: &Json) -> Value {
         Json::Object(members) => Kind::StructValue(object(members)),
     };
     Value { kind: Some(kind) }
+}
+
+/// A role, in an answer.
+pub fn role(role: &Role) -> pb::Role {
+    pb::Role {
+        name: role.name.to_string(),
+        scopes: role.scopes.iter().map(Scope::to_string).collect(),
+        description: role.description.as_str().to_owned(),
+        built_in: role.built_in,
+        create_time: role.create_time.map(time),
+        update_time: role.update_time.map(time),
+        etag: role.revision.etag().into_string(),
+    }
+}
+
+/// The event of a change of a role, which has no place in the feed yet.
+pub fn role_event(changed: &Role, now: DateTime<Utc>) -> pb::UserEvent {
+    pb::UserEvent {
+        sequence: 0,
+        time: Some(time(now)),
+        change: Some(pb::user_event::Change::Role(role(changed))),
+    }
+}
+
+/// The event of a role's end, which has no place in the feed yet.
+pub fn role_deletion_event(name: &RoleName, now: DateTime<Utc>) -> pb::UserEvent {
+    let name = name.to_string();
+    pb::UserEvent {
+        sequence: 0,
+        time: Some(time(now)),
+        change: Some(pb::user_event::Change::DeletedRole(pb::RoleDeletion {
+            name,
+        })),
+    }
 }
 
 fn status(status: Status) -> pb::UserStatus {

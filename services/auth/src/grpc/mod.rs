@@ -2,6 +2,7 @@
 
 mod auth;
 mod client;
+mod import;
 mod keys;
 mod mfa;
 mod sessions;
@@ -12,7 +13,9 @@ use prost_types::Timestamp;
 use tonic::{Response, Status, metadata::MetadataValue};
 use uuid::Uuid;
 
-pub(crate) use self::{auth::AuthApi, keys::KeyApi, mfa::MfaApi, sessions::SessionApi};
+pub(crate) use self::{
+    auth::AuthApi, import::ImportApi, keys::KeyApi, mfa::MfaApi, sessions::SessionApi,
+};
 
 /// Tells the gateway, which hides it from clients, that a session has ended.
 const ENDED_SESSION: &str = "portico-ended-session";

@@ -22,6 +22,20 @@ impl Phc {
         Self(text)
     }
 
+    /// A hash that comes from elsewhere: argon2 at a cost that a sign-in can pay.
+    pub(crate) fn import(text: &str) -> Result<Self, &'static str> {
+        const ACCEPTED: &str = "must be an argon2 hash in PHC form, with m up to 262144 KiB, t up to 16 and p up to 16";
+        let hash = PasswordHash::new(text).map_err(|_| ACCEPTED)?;
+        let argon2 = Algorithm::try_from(hash.algorithm.as_str()).is_ok() && hash.hash.is_some();
+        let params = Params::try_from(&hash).map_err(|_| ACCEPTED)?;
+        let payable = params.m_cost() <= 1 << 18 && params.t_cost() <= 16 && params.p_cost() <= 16;
+        if argon2 && payable {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ACCEPTED)
+        }
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

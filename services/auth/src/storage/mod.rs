@@ -3,6 +3,7 @@
 //! Statements are written in what PostgreSQL and SQLite share. Each function says how many it runs
 //! when that is not one.
 
+mod bulk;
 mod challenges;
 mod error;
 mod expiring;

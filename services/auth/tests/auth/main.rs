@@ -3,11 +3,13 @@
 mod bootstrap;
 mod dump;
 mod feed;
+mod import;
 mod keys;
 mod own_factors;
 mod process;
 mod refresh;
 mod registration;
+mod resync;
 mod rotation;
 mod second_factor;
 mod secrets;

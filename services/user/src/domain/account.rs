@@ -2,7 +2,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     DisplayName, Email, Etag, Invalid, Locale, Metadata, MetadataEdit, PersonName, Phone, Picture,
-    Profile, Revision, Roles, Status, TimeZone, UserId, Username,
+    Profile, Revision, RoleName, Roles, Status, TimeZone, UserId, Username,
 };
 
 /// An account. One that was purged is none any more.
@@ -212,6 +212,24 @@ impl Account {
         };
         self.suspended_before = false;
         self.touch(now);
+    }
+
+    /// Gives it a role, and says whether it did not hold it.
+    pub fn grant(&mut self, role: RoleName, now: DateTime<Utc>) -> bool {
+        let added = self.roles.add(role);
+        if added {
+            self.touch(now);
+        }
+        added
+    }
+
+    /// Takes a role from it, and says whether it held it.
+    pub fn revoke(&mut self, role: &RoleName, now: DateTime<Utc>) -> bool {
+        let removed = self.roles.remove(role);
+        if removed {
+            self.touch(now);
+        }
+        removed
     }
 
     /// Counts a change.

@@ -7,10 +7,12 @@ mod cursor;
 mod email;
 mod event;
 mod id;
+mod imported;
 mod metadata;
 mod profile;
 mod revision;
 mod role;
+mod scope;
 mod status;
 mod username;
 
@@ -19,10 +21,12 @@ pub use cursor::{Cursor, PageSize};
 pub use email::Email;
 pub use event::Published;
 pub use id::UserId;
+pub use imported::Imported;
 pub use metadata::{Metadata, MetadataEdit};
 pub use profile::{DisplayName, Locale, PersonName, Phone, Picture, Profile, TimeZone};
 pub use revision::{Etag, Revision};
-pub use role::{RoleName, Roles};
+pub use role::{NewRole, Role, RoleChange, RoleDescription, RoleName, Roles};
+pub use scope::{Authority, Scope, Scopes};
 pub use status::Status;
 pub use username::Username;
 

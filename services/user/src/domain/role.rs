@@ -1,6 +1,8 @@
 use std::{collections::BTreeSet, fmt};
 
-use super::Invalid;
+use chrono::{DateTime, Utc};
+
+use super::{Etag, Invalid, Revision, Scopes};
 
 /// The name of a role, such as `auditor`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +61,115 @@ impl Roles {
     /// Each of them, in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = &RoleName> {
         self.0.iter()
+    }
+
+    /// Adds a role, and says whether it was not there.
+    pub fn add(&mut self, role: RoleName) -> bool {
+        self.0.insert(role)
+    }
+
+    /// Takes a role away, and says whether it was there.
+    pub fn remove(&mut self, role: &RoleName) -> bool {
+        self.0.remove(role)
+    }
+
+    /// Those that are only in one of the two.
+    pub fn difference(&self, other: &Self) -> Self {
+        Self(self.0.symmetric_difference(&other.0).cloned().collect())
+    }
+}
+
+/// A named set of scopes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Role {
+    /// Which one it is.
+    pub name: RoleName,
+    /// What it gives.
+    pub scopes: Scopes,
+    /// What it is for.
+    pub description: RoleDescription,
+    /// Whether it comes with the service, and so stays as it is.
+    pub built_in: bool,
+    /// How often it has been changed.
+    pub revision: Revision,
+    /// When it was created, unless it is built in.
+    pub create_time: Option<DateTime<Utc>>,
+    /// When it was last changed, unless it is built in.
+    pub update_time: Option<DateTime<Utc>>,
+}
+
+/// What somebody says of a role that does not exist yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRole {
+    /// Which one it is to be.
+    pub name: RoleName,
+    /// What it is to give.
+    pub scopes: Scopes,
+    /// What it is to be for.
+    pub description: RoleDescription,
+}
+
+/// New values for some fields of a role; `None` leaves a field as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoleChange {
+    /// What it gives.
+    pub scopes: Option<Scopes>,
+    /// What it is for.
+    pub description: Option<RoleDescription>,
+}
+
+impl Role {
+    /// A new role.
+    pub fn open(new: NewRole, now: DateTime<Utc>) -> Self {
+        Self {
+            name: new.name,
+            scopes: new.scopes,
+            description: new.description,
+            built_in: false,
+            revision: Revision::FIRST,
+            create_time: Some(now),
+            update_time: Some(now),
+        }
+    }
+
+    /// Whether it is in the state that a client has seen, if the client said one.
+    pub fn matches(&self, expected: Option<&Etag>) -> bool {
+        expected.is_none_or(|etag| *etag == self.revision.etag())
+    }
+
+    /// Takes new values, and says whether any of them was new.
+    pub fn apply(&mut self, change: RoleChange, now: DateTime<Utc>) -> bool {
+        let scopes = change.scopes.unwrap_or_else(|| self.scopes.clone());
+        let description = change
+            .description
+            .unwrap_or_else(|| self.description.clone());
+        if scopes == self.scopes && description == self.description {
+            return false;
+        }
+        self.scopes = scopes;
+        self.description = description;
+        self.revision = self.revision.next();
+        self.update_time = self.update_time.max(Some(now));
+        true
+    }
+}
+
+/// What a role is for, in at most 500 characters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoleDescription(String);
+
+impl RoleDescription {
+    /// Reads at most 500 characters without control characters.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let fine = text.chars().count() <= 500 && !text.chars().any(char::is_control);
+        fine.then(|| Self(text.to_owned())).ok_or(Invalid(
+            "must be at most 500 characters without control characters",
+        ))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

@@ -166,6 +166,7 @@ async fn seed(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         let role = Role {
             name: name.to_owned(),
             scopes: scopes.iter().map(ToString::to_string).collect(),
+            ..Role::default()
         };
         let event = UserEvent {
             sequence: 0,

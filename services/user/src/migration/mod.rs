@@ -5,6 +5,7 @@
 
 mod m0001_accounts;
 mod m0002_profile;
+mod m0003_flow;
 
 use sea_orm_migration::prelude::*;
 
@@ -17,6 +18,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m0001_accounts::Migration),
             Box::new(m0002_profile::Migration),
+            Box::new(m0003_flow::Migration),
         ]
     }
 }

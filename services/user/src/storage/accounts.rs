@@ -140,7 +140,7 @@ pub enum Saved {
 
 /// What the database says of the unique key that a statement would have broken: it names the index
 /// (PostgreSQL) or the column (SQLite).
-fn violated(error: &sea_orm::DbErr) -> Option<String> {
+pub(super) fn violated(error: &sea_orm::DbErr) -> Option<String> {
     match error.sql_err() {
         Some(sea_orm::SqlErr::UniqueConstraintViolation(key)) => Some(key),
         _ => None,

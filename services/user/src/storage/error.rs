@@ -12,6 +12,12 @@ pub enum Error {
     /// The database refused a statement.
     #[error("a statement failed")]
     Failed(#[source] DbErr),
+    /// Events behind the reader's place were removed.
+    #[error("events up to {through} were removed")]
+    Removed {
+        /// Up to which number.
+        through: i64,
+    },
     /// A row holds what the domain refuses.
     #[error("a row holds what cannot be: {0}")]
     Corrupt(&'static str),

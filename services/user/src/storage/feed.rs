@@ -23,6 +23,12 @@
 //!
 //! For one account, numbers are in the order of its changes: whoever draws one holds the account's row.
 //!
+//! # What is no longer kept
+//!
+//! Old events are removed, and `feed_bounds` says up to which number, in the transaction that removes them.
+//! Each read asks for that number too, so a reader that was overtaken is told, and never takes what was
+//! removed for a gap. The newest event is never removed: a read that finds nothing has missed nothing.
+//!
 //! # What it costs
 //!
 //! A read is one index range. Only a gap costs another statement and a transaction id. A long write
@@ -34,12 +40,15 @@
 //! database. Aurora and a Citus table on one node have both. On `YugabyteDB` and `CockroachDB`, which have
 //! neither, replace the body of [`Feed::next`] by their own change feed.
 
+use std::time::Duration;
+
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, FromQueryResult, Statement,
     prelude::DateTimeUtc,
 };
+use tokio::time::sleep;
 
-use super::{Error, Result};
+use super::{Error, Result, Storage};
 use crate::domain::Published;
 
 /// One reader's way through the events.
@@ -67,6 +76,8 @@ struct Row {
     payload: Vec<u8>,
     /// The lowest id of a transaction that is open in this read's snapshot.
     oldest_open: i64,
+    /// Up to which number events were removed, in this read's snapshot.
+    removed_through: i64,
 }
 
 impl Feed {
@@ -83,10 +94,15 @@ impl Feed {
         self.horizon.is_some()
     }
 
-    /// The next events, at most `limit`. None when there is nothing new, or nothing settled.
+    /// The next events, at most `limit`. None when there is nothing new, or nothing settled. Fails with
+    /// [`Error::Removed`] when events behind the place are no longer kept.
     pub async fn next(&mut self, limit: u32) -> Result<Vec<Published>> {
         let backend = self.db.get_database_backend();
         let mut rows = self.read(backend, limit).await?;
+        let removed = rows.first().map_or(0, |row| row.removed_through);
+        if removed > self.after {
+            return Err(Error::Removed { through: removed });
+        }
         if backend == DbBackend::Postgres {
             let horizon = self.horizon.filter(|h| {
                 let settled = |row: &Row| row.oldest_open >= h.transaction;
@@ -128,7 +144,8 @@ impl Feed {
             _ => "0",
         };
         let sql = format!(
-            "SELECT sequence, time, payload, {oldest_open} AS oldest_open \
+            "SELECT sequence, time, payload, {oldest_open} AS oldest_open, \
+             (SELECT removed_through FROM feed_bounds WHERE name = 'outbox') AS removed_through \
              FROM outbox WHERE sequence > $1 ORDER BY sequence LIMIT $2"
         );
         let values = [self.after.into(), i64::from(limit).into()];
@@ -137,14 +154,44 @@ impl Feed {
     }
 
     async fn draw_transaction(&self) -> Result<i64> {
-        let sql = "SELECT pg_current_xact_id()::text::bigint AS id";
-        let row = self
-            .db
-            .query_one_raw(Statement::from_string(DbBackend::Postgres, sql))
-            .await?
-            .ok_or(Error::Corrupt("pg_current_xact_id"))?;
-        Ok(row.try_get("", "id")?)
+        let sql = "SELECT pg_current_xact_id()::text::bigint";
+        number(&self.db, sql).await
     }
+}
+
+impl Storage {
+    /// A place behind which every event is of a transaction that ends after this call. What is read
+    /// from now on has everything up to there.
+    ///
+    /// On PostgreSQL it waits, some seconds at most, until whoever drew a lower number has ended; by the
+    /// reasoning above.
+    pub async fn end_of_feed(&self) -> Result<i64> {
+        let last = number(&self.db, "SELECT COALESCE(MAX(sequence), 0) FROM outbox").await?;
+        if self.db.get_database_backend() != DbBackend::Postgres {
+            return Ok(last);
+        }
+        let horizon = number(&self.db, "SELECT pg_current_xact_id()::text::bigint").await?;
+        let oldest = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
+        for _ in 0..LOOKS {
+            if number(&self.db, oldest).await? >= horizon {
+                return Ok(last);
+            }
+            sleep(LOOK_EVERY).await;
+        }
+        Err(Error::Contended)
+    }
+}
+
+/// How often, and how many times, to look whether older transactions have ended.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+const LOOKS: usize = 500;
+
+async fn number(db: &DatabaseConnection, sql: &str) -> Result<i64> {
+    let row = db
+        .query_one_raw(Statement::from_string(db.get_database_backend(), sql))
+        .await?
+        .ok_or(Error::Corrupt("no row where there is always one"))?;
+    Ok(row.try_get_by_index(0)?)
 }
 
 /// How many of the numbers, which follow `after`, come before the first gap that is not settled. Gaps

@@ -4,13 +4,16 @@
 //! that a change and its event cannot come apart. Everything runs on SQLite and on PostgreSQL.
 
 mod accounts;
+mod bulk;
 mod entity;
 mod error;
 mod feed;
 mod outbox;
 mod purge;
 mod repeats;
+mod retention;
 mod roles;
+mod sweep;
 
 use std::sync::Arc;
 
@@ -22,6 +25,8 @@ pub use accounts::Saved;
 pub use error::{Error, Result};
 pub use feed::Feed;
 pub use repeats::{Fingerprint, Repeat};
+pub use retention::Expiry;
+pub use sweep::Swept;
 
 /// The accounts, roles and events on disk. Clones share one pool.
 #[derive(Clone)]

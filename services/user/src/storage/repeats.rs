@@ -3,12 +3,13 @@
 use chrono::{DateTime, Utc};
 use ring::digest;
 use sea_orm::{EntityTrait, Set, sea_query::OnConflict};
+use uuid::Uuid;
 
 use super::{
     Result, Transaction,
     entity::idempotency::{ActiveModel, Column, Entity},
 };
-use crate::domain::{NewAccount, UserId, Username};
+use crate::domain::{NewAccount, NewRole, Scope, UserId, Username};
 
 /// The key that a caller gave a request.
 #[derive(Clone, Debug)]
@@ -50,8 +51,12 @@ impl Fingerprint {
             true => &fields[..4],
             false => &fields[..],
         };
+        Self::of_fields(known.iter().copied())
+    }
+
+    fn of_fields<'f>(fields: impl IntoIterator<Item = &'f str>) -> Self {
         let mut hash = digest::Context::new(&digest::SHA256);
-        for field in known {
+        for field in fields {
             // With its length in front, no field can pass for a part of its neighbour.
             hash.update(&(field.len() as u64).to_be_bytes());
             hash.update(field.as_bytes());
@@ -62,6 +67,15 @@ impl Fingerprint {
 
 /// The fields behind the first four when nothing is said of them.
 const EMPTY: [&str; 8] = ["", "", "", "", "", "{}", "{}", ""];
+impl Fingerprint {
+    /// Of a request to create that role.
+    pub fn of_role(new: &NewRole) -> Self {
+        let scopes = new.scopes.iter().map(Scope::as_str);
+        // A word that no account's fingerprint begins with.
+        let fields = ["role", new.name.as_str(), new.description.as_str()];
+        Self::of_fields(fields.into_iter().chain(scopes))
+    }
+}
 
 /// An earlier request with the same key.
 pub struct Earlier {
@@ -92,6 +106,20 @@ impl Transaction {
             .exec_without_returning(&self.tx)
             .await?;
         Ok(())
+    }
+
+    /// As [`claim`](Self::claim), for a request that is about to create a role, and answers what the earlier
+    /// one asked for.
+    pub async fn claim_for_role(
+        &self,
+        repeat: &Repeat,
+        fingerprint: &Fingerprint,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Fingerprint>> {
+        // A role has a name instead, which its fingerprint covers.
+        let no_account = Uuid::nil().into();
+        let earlier = self.claim(repeat, fingerprint, no_account, now).await?;
+        Ok(earlier.map(|earlier| earlier.fingerprint))
     }
 
     /// Takes a key for a request that is about to create `user`, or answers who had it before. A

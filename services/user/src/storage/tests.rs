@@ -88,7 +88,7 @@ fn told(event: &Published) -> Option<(String, i64)> {
         .unwrap()
     {
         Change::User(change) => Some((change.user.unwrap().id, change.revision)),
-        Change::Role(_) => None,
+        Change::Role(_) | Change::DeletedRole(_) => None,
     }
 }
 

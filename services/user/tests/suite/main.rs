@@ -17,4 +17,8 @@ mod profile;
 mod provisioning;
 mod purge;
 mod repeats;
+mod retention;
+mod roles;
 mod signer;
+mod transfer;
+mod watching;

@@ -30,6 +30,16 @@ pub(super) fn all(
             config.user.deleted_retention_seconds,
             0..=LONGEST,
         );
+        rules.range(
+            "user.events_keep_days",
+            config.user.events_keep_days,
+            1..=3650,
+        );
+        rules.range(
+            "user.events_limit_days",
+            config.user.events_limit_days,
+            config.user.events_keep_days.min(3650)..=3650,
+        );
     }
     if all || shape == Shape::Auth {
         rules.auth(config, shape);

@@ -65,6 +65,10 @@ pub struct UserConfig {
     pub pool_size: u32,
     /// How long a deleted account can be undeleted before it is purged.
     pub deleted_retention_seconds: u64,
+    /// How many days events are kept at least.
+    pub events_keep_days: u32,
+    /// How many days events are kept at most.
+    pub events_limit_days: u32,
 }
 
 impl UserConfig {

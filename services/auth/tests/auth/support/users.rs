@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -13,9 +13,12 @@ use std::{
 use portico_proto::{
     error::Reason,
     user::v1::{
-        ProvisionUserRequest, ProvisionUserResponse, Role, User, UserChange, UserEvent, UserStatus,
-        WatchRequest, WatchResponse,
+        AcknowledgeRequest, ExportUsersRequest, ExportUsersResponse, ImportOutcome,
+        ImportUserBatchRequest, ImportUserBatchResponse, ImportUserResult, ProvisionUserRequest,
+        ProvisionUserResponse, Role, RoleDeletion, SnapshotRequest, SnapshotResponse, User,
+        UserChange, UserEvent, UserStatus, WatchRequest, WatchResponse,
         provisioning_service_server::{ProvisioningService, ProvisioningServiceServer},
+        transfer_service_server::{TransferService, TransferServiceServer},
         user_event::Change,
         user_events_server::{UserEvents, UserEventsServer},
     },
@@ -41,12 +44,20 @@ struct Inner {
     deaf: AtomicBool,
     provisions: AtomicUsize,
     watches: AtomicUsize,
+    snapshots: AtomicUsize,
+    acknowledged: AtomicI64,
+    /// How many calls fail before one is answered.
+    failing: AtomicUsize,
 }
 
 #[derive(Default)]
 struct State {
     accounts: BTreeMap<String, UserChange>,
     events: Vec<UserEvent>,
+    /// Events up to here are gone.
+    removed_through: i64,
+    /// What came in by batches.
+    batches: Vec<ImportUserBatchRequest>,
 }
 
 impl Default for FakeUsers {
@@ -60,6 +71,9 @@ impl Default for FakeUsers {
             deaf: AtomicBool::new(false),
             provisions: AtomicUsize::new(0),
             watches: AtomicUsize::new(0),
+            snapshots: AtomicUsize::new(0),
+            acknowledged: AtomicI64::new(0),
+            failing: AtomicUsize::new(0),
         }));
         users.role("user", &[]);
         users.role(
@@ -78,7 +92,8 @@ impl Default for FakeUsers {
 impl FakeUsers {
     pub fn backend(&self) -> Backend {
         let routes = Routes::new(ProvisioningServiceServer::new(self.clone()))
-            .add_service(UserEventsServer::new(self.clone()));
+            .add_service(UserEventsServer::new(self.clone()))
+            .add_service(TransferServiceServer::new(self.clone()));
         Backend::new(routes.prepare())
     }
 
@@ -112,9 +127,49 @@ impl FakeUsers {
     }
 
     pub fn role(&self, name: &str, scopes: &[&str]) {
-        let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
+        let role = Role {
+            name: name.to_owned(),
+            scopes: scopes.iter().map(|&scope| scope.to_owned()).collect(),
+            ..Role::default()
+        };
+        self.publish(&mut self.state(), Change::Role(role));
+    }
+
+    pub fn delete_role(&self, name: &str) {
         let name = name.to_owned();
-        self.publish(&mut self.state(), Change::Role(Role { name, scopes }));
+        self.publish(
+            &mut self.state(),
+            Change::DeletedRole(RoleDeletion { name }),
+        );
+    }
+
+    /// Removes every event there is but the last one.
+    pub fn forget_events(&self) {
+        let mut state = self.state();
+        if let Some(last) = state.events.pop() {
+            state.removed_through = last.sequence - 1;
+            state.events = vec![last];
+        }
+    }
+
+    /// How often a snapshot was read.
+    pub fn snapshots(&self) -> usize {
+        self.0.snapshots.load(Ordering::SeqCst)
+    }
+
+    /// How far the consumer said that it is.
+    pub fn acknowledged(&self) -> i64 {
+        self.0.acknowledged.load(Ordering::SeqCst)
+    }
+
+    /// Lets the next batches fail.
+    pub fn fail_batches(&self, times: usize) {
+        self.0.failing.store(times, Ordering::SeqCst);
+    }
+
+    /// The batches that were taken in.
+    pub fn batches(&self) -> Vec<ImportUserBatchRequest> {
+        self.state().batches.clone()
     }
 
     /// An account that an administrator made.
@@ -255,6 +310,46 @@ impl ProvisioningService for FakeUsers {
 #[tonic::async_trait]
 impl UserEvents for FakeUsers {
     type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
+    type SnapshotStream = Pin<Box<dyn Stream<Item = Result<SnapshotResponse, Status>> + Send>>;
+
+    /// One account in each part.
+    async fn snapshot(
+        &self,
+        request: Request<SnapshotRequest>,
+    ) -> Result<Response<Self::SnapshotStream>, Status> {
+        self.let_in(&request)?;
+        self.0.snapshots.fetch_add(1, Ordering::SeqCst);
+        let state = self.state();
+        let mut roles: BTreeMap<String, Role> = BTreeMap::new();
+        for event in &state.events {
+            match &event.change {
+                Some(Change::Role(role)) => drop(roles.insert(role.name.clone(), role.clone())),
+                Some(Change::DeletedRole(role)) => drop(roles.remove(&role.name)),
+                _ => {}
+            }
+        }
+        let head = SnapshotResponse {
+            sequence: state.events.last().map_or(0, |event| event.sequence),
+            roles: roles.into_values().collect(),
+            users: Vec::new(),
+        };
+        let accounts = state.accounts.values().map(|change| SnapshotResponse {
+            users: vec![change.clone()],
+            ..SnapshotResponse::default()
+        });
+        let parts: Vec<_> = std::iter::once(head).chain(accounts).map(Ok).collect();
+        Ok(Response::new(Box::pin(tokio_stream::iter(parts))))
+    }
+
+    async fn acknowledge(
+        &self,
+        request: Request<AcknowledgeRequest>,
+    ) -> Result<Response<()>, Status> {
+        self.let_in(&request)?;
+        let sequence = request.into_inner().sequence;
+        self.0.acknowledged.fetch_max(sequence, Ordering::SeqCst);
+        Ok(Response::new(()))
+    }
 
     async fn watch(
         &self,
@@ -277,6 +372,9 @@ impl UserEvents for FakeUsers {
                     return Ok(WatchResponse::default());
                 }
                 let state = users.state();
+                if state.removed_through > after {
+                    return Err(Reason::EventsExpired.status("gone"));
+                }
                 let news = state.events.iter().filter(|event| event.sequence > after);
                 let events: Vec<UserEvent> = news.take(7).cloned().collect();
                 after = events.last().map_or(after, |event| event.sequence);
@@ -288,5 +386,57 @@ impl UserEvents for FakeUsers {
                     .map_or(true, |answer| !answer.events.is_empty())
             });
         Ok(Response::new(Box::pin(stream)))
+    }
+}
+
+#[tonic::async_trait]
+impl TransferService for FakeUsers {
+    type ExportUsersStream =
+        Pin<Box<dyn Stream<Item = Result<ExportUsersResponse, Status>> + Send>>;
+
+    async fn export_users(
+        &self,
+        _request: Request<ExportUsersRequest>,
+    ) -> Result<Response<Self::ExportUsersStream>, Status> {
+        Err(Status::unimplemented("nobody asks the made-up service"))
+    }
+
+    /// Creates what it does not know by its address, and refuses what has none.
+    async fn import_user_batch(
+        &self,
+        request: Request<ImportUserBatchRequest>,
+    ) -> Result<Response<ImportUserBatchResponse>, Status> {
+        self.let_in(&request)?;
+        let batch = request.into_inner();
+        let failing = |left: usize| left.checked_sub(1);
+        let failed = self
+            .0
+            .failing
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, failing);
+        let mut results = Vec::new();
+        for user in &batch.users {
+            let known = self.account(&user.email);
+            let (outcome, id) = match known {
+                _ if user.email.is_empty() => (ImportOutcome::Refused, String::new()),
+                Some(known) => (ImportOutcome::Skipped, known.id),
+                None if batch.validate_only => (ImportOutcome::Created, String::new()),
+                None => {
+                    let id = uuid::Uuid::now_v7().to_string();
+                    self.create(&id, &user.email, &["user"]);
+                    (ImportOutcome::Created, id)
+                }
+            };
+            results.push(ImportUserResult {
+                id,
+                outcome: outcome.into(),
+                ..ImportUserResult::default()
+            });
+        }
+        self.state().batches.push(batch);
+        if failed.is_ok() {
+            // It was done, and the answer is lost.
+            return Err(Status::unavailable("away"));
+        }
+        Ok(Response::new(ImportUserBatchResponse { results }))
     }
 }

@@ -7,6 +7,11 @@ pub struct Model {
     pub name: String,
     /// With a space between, in alphabetical order.
     pub scopes: String,
+    pub description: String,
+    pub built_in: bool,
+    pub revision: i64,
+    pub create_time: Option<DateTimeUtc>,
+    pub update_time: Option<DateTimeUtc>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
