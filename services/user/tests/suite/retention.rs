@@ -39,12 +39,18 @@ async fn acknowledge(house: &House, sequence: i64) {
     answer(house.events().acknowledge(request).await).unwrap();
 }
 
-/// A service over the same database, some days later.
+/// A service over the same database, some days after the migration.
 async fn later(house: &House, url: &str, days: i64) -> House {
     // The built-in roles came with the migration, at the time of the machine.
     let newest = house.read(0, 3).await[0].time.map(|time| time.seconds);
     let newest = newest.and_then(|seconds| DateTime::from_timestamp(seconds + 1, 0));
     let then = newest.expect("a time") + TimeDelta::days(days);
+    House::open_at_time(house.database, url, then).await
+}
+
+/// A service over the same database, some days after another one.
+async fn after(house: &House, url: &str, days: i64) -> House {
+    let then = house.frame.clock.now() + TimeDelta::days(days);
     House::open_at_time(house.database, url, then).await
 }
 
@@ -86,18 +92,18 @@ async fn old_events_go_and_who_wants_them_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn events_wait_for_a_consumer_up_to_the_limit() {
     with_restarts(async |house, url| {
-        for n in 0..5 {
-            house.create(&format!("{n}@example.org")).await;
-        }
-        let all = house.read(0, 8).await;
         let today = later(&house, url, 0).await;
+        for n in 0..5 {
+            today.create(&format!("{n}@example.org")).await;
+        }
+        let all = today.read(0, 8).await;
         acknowledge(&today, all[3].sequence).await;
         // Going back changes nothing.
         acknowledge(&today, all[1].sequence).await;
-        let week = later(&house, url, 8).await;
+        let week = after(&today, url, 8).await;
         removed(&week).await;
         assert_eq!(first(&week, all[3].sequence).await.unwrap(), all[4]);
-        let month = later(&house, url, 31).await;
+        let month = after(&today, url, 31).await;
         let mut gone = first(&month, all[3].sequence).await;
         for _ in 0..200 {
             if gone.is_err() {
