@@ -77,17 +77,13 @@ impl From<PublicKey> for JsonWebKey {
         };
         match key.material {
             Material::Point { x, y } => {
-                (
-                    "EC".clone_into(&mut jwk.kty),
-                    "P-256".clone_into(&mut jwk.crv),
-                );
+                "EC".clone_into(&mut jwk.kty);
+                "P-256".clone_into(&mut jwk.crv);
                 (jwk.x, jwk.y) = (x, y);
             }
             Material::Edwards { x } => {
-                (
-                    "OKP".clone_into(&mut jwk.kty),
-                    "Ed25519".clone_into(&mut jwk.crv),
-                );
+                "OKP".clone_into(&mut jwk.kty);
+                "Ed25519".clone_into(&mut jwk.crv);
                 jwk.x = x;
             }
             Material::Rsa { n, e } => {

@@ -30,10 +30,10 @@ pub(super) enum Proof {
 
 impl Proof {
     /// Compares a code with the account's factors, and counts the attempt.
-    pub(super) async fn of(core: &Core, user_id: Uuid, code: &str) -> Result<Self, Error> {
-        match Code::parse(code) {
+    pub(super) async fn of(core: &Core, user_id: Uuid, typed: &str) -> Result<Self, Error> {
+        match Code::parse(typed) {
             None => Err(Error::InvalidCode),
-            Some(Code::Recovery(code)) => Ok(Self::Recovery(code.hash(user_id))),
+            Some(Code::Recovery(recovery)) => Ok(Self::Recovery(recovery.hash(user_id))),
             Some(Code::Totp(digits)) => {
                 let now = core.clock.now();
                 let sealed = match core.storage.try_totp(user_id, now).await? {
@@ -53,10 +53,10 @@ impl Proof {
     pub(super) async fn of_enrolment(
         core: &Core,
         user_id: Uuid,
-        code: &str,
+        typed: &str,
         replace: bool,
     ) -> Result<Self, Error> {
-        let Some(Code::Totp(digits)) = Code::parse(code) else {
+        let Some(Code::Totp(digits)) = Code::parse(typed) else {
             return Err(Error::InvalidCode);
         };
         let now = core.clock.now();

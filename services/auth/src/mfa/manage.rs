@@ -73,10 +73,10 @@ pub(crate) async fn confirm(
     core: &Core,
     user_id: Uuid,
     session: Option<Uuid>,
-    code: &str,
+    typed: &str,
 ) -> Result<Vec<RecoveryCode>, Error> {
     let session = session.ok_or(Error::StepUpRequired)?;
-    let proof = Proof::of_enrolment(core, user_id, code, true).await?;
+    let proof = Proof::of_enrolment(core, user_id, typed, true).await?;
     let now = core.clock.now();
     let tx = core.storage.begin().await?;
     let assurance = proof.take(&tx, user_id, now).await?;

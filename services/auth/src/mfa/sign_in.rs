@@ -61,10 +61,10 @@ pub(crate) async fn due(
 pub(crate) async fn verify(
     core: &Core,
     token: &str,
-    code: &str,
+    typed: &str,
     client: Client,
 ) -> Result<Grant, Error> {
-    let outcome = finish(core, token, code, client).await;
+    let outcome = finish(core, token, typed, client).await;
     let label = match &outcome {
         Ok(_) => "success",
         Err(Error::InvalidCode) => "wrong",
@@ -75,15 +75,15 @@ pub(crate) async fn verify(
     outcome
 }
 
-async fn finish(core: &Core, token: &str, code: &str, client: Client) -> Result<Grant, Error> {
+async fn finish(core: &Core, token: &str, typed: &str, client: Client) -> Result<Grant, Error> {
     let hash = hash(token)?;
     let now = core.clock.now();
     let waiting = core.storage.try_challenge(&hash, now).await?;
     let waiting = waiting.ok_or(Error::ChallengeOver)?;
     let account = active(core, &waiting).await?;
     let proof = match waiting.method {
-        Method::Code => Proof::of(core, account.id, code).await?,
-        Method::Enroll => Proof::of_enrolment(core, account.id, code, false).await?,
+        Method::Code => Proof::of(core, account.id, typed).await?,
+        Method::Enroll => Proof::of_enrolment(core, account.id, typed, false).await?,
     };
     let enrolled = waiting.method == Method::Enroll;
 

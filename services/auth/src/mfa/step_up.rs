@@ -35,13 +35,13 @@ pub(crate) async fn prove(
     core: &Core,
     user_id: Uuid,
     session: Option<Uuid>,
-    code: &str,
+    typed: &str,
 ) -> Result<(Uuid, AccessToken, String), Error> {
     let session = session.ok_or(Error::StepUpRequired)?;
     let account = core.storage.account(user_id).await?;
     let account = account.filter(|account| account.status == Status::Active);
     let account = account.ok_or(Error::StepUpRequired)?;
-    let proof = Proof::of(core, user_id, code).await?;
+    let proof = Proof::of(core, user_id, typed).await?;
     let now = core.clock.now();
     let tx = core.storage.begin().await?;
     let assurance = proof.take(&tx, user_id, now).await?;

@@ -177,10 +177,10 @@ async fn each_algorithm_signs_and_a_change_is_a_rotation() {
             let new = world.login(EMAIL, PASSWORD).await.expect("signs in");
             let head = header(&new.access_token);
             assert_eq!(head["alg"], algorithm);
-            let (kid, kind) = published().await.remove(0);
+            let (id, kind) = published().await.remove(0);
             assert_eq!(
                 (head["kid"].as_str(), kind.as_str()),
-                (Some(kid.as_str()), kty)
+                (Some(id.as_str()), kty)
             );
             assert!(is_let_in(&world, &new.access_token).await);
             world.stop().await;
