@@ -5,6 +5,8 @@ not hold."""
 
 import argparse, collections, http.client, json, os, random, re, statistics, subprocess, sys, threading, time
 
+sys.dont_write_bytecode = True
+
 from system import System
 
 HERE = os.path.dirname(os.path.abspath(__file__))
