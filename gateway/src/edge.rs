@@ -7,7 +7,10 @@ use portico_caller::Verifier;
 use portico_service::{Backend, Clock, Config, Frame, Readiness};
 use tokio_util::sync::CancellationToken;
 
-use crate::{contract::Contracts, drain::Drain, openapi::Reference, run::Upstream, stream::Places};
+use crate::{
+    contract::Contracts, drain::Drain, openapi::Reference, retry::Absence, run::Upstream,
+    stream::Places,
+};
 
 /// Longer than clocks differ: an ended session is denied for as long as any of its tokens is good.
 const SLACK: Duration = Duration::from_mins(1);
@@ -72,6 +75,8 @@ pub struct Edge {
     pub shared: Shared,
     /// One per upstream, in the order of the list.
     pub backends: Vec<Backend>,
+    /// Which of them are away just now.
+    pub absences: Vec<Absence>,
     /// The upstreams themselves, for connections of a stream's own.
     pub upstreams: Vec<Upstream>,
     /// Room for streams.

@@ -18,6 +18,7 @@ mod preconditions;
 mod problem;
 mod proxy;
 mod request;
+mod retry;
 mod run;
 mod server;
 mod stream;

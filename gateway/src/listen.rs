@@ -13,7 +13,7 @@ use actix_web::{
     rt::net::TcpStream,
 };
 use portico_telemetry::http::Connection;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{edge::Edge, headers::Peer, server};
@@ -33,6 +33,9 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How every HTTP/2 connection with prior knowledge begins (RFC 9113, section 3.4).
 const PREFACE: [u8; 12] = *b"PRI * HTTP/2";
+
+/// How long the rest of a preface that came in pieces is waited for before the next look.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Starts a server. `edge` makes a worker's own part, inside the worker; connections end after `stop`.
 pub fn server(
@@ -79,18 +82,30 @@ async fn begin(
     io: TcpStream,
     stop: CancellationToken,
 ) -> Result<(TcpStream, Protocol, Option<std::net::SocketAddr>), DispatchError> {
-    let mut first = [0; PREFACE.len()];
-    let looked = stop.run_until_cancelled(timeout(HEAD_TIMEOUT, io.peek(&mut first)));
-    let Some(Ok(seen)) = looked.await else {
+    let looked = stop.run_until_cancelled(timeout(HEAD_TIMEOUT, protocol(&io)));
+    let Some(Ok(protocol)) = looked.await else {
         return Err(DispatchError::SlowRequestTimeout);
     };
-    seen?;
+    let protocol = protocol?;
     io.set_nodelay(true)?;
-    let protocol = if first == PREFACE {
-        Protocol::Http2
-    } else {
-        Protocol::Http1
-    };
     let peer = io.peer_addr().ok();
     Ok((io, protocol, peer))
+}
+
+/// Which protocol a client speaks, as soon as its first bytes leave no doubt.
+async fn protocol(io: &TcpStream) -> io::Result<Protocol> {
+    let mut first = [0; PREFACE.len()];
+    loop {
+        let seen = io.peek(&mut first).await?;
+        let seen = &first[..seen];
+        if seen == PREFACE {
+            return Ok(Protocol::Http2);
+        }
+        // Nothing at all: it has closed, and HTTP/1 knows how to end that.
+        if seen.is_empty() || !PREFACE.starts_with(seen) {
+            return Ok(Protocol::Http1);
+        }
+        // What is there already makes the next look return at once, whatever came since.
+        sleep(LOOK_AGAIN).await;
+    }
 }

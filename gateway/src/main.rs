@@ -1,8 +1,7 @@
 //! The gateway as a process of its own.
 
-use std::{process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 
-use anyhow::Context;
 use portico_cache::Denylist;
 use portico_caller::{Keys, Verifier};
 use portico_gateway::Upstream;
@@ -32,12 +31,9 @@ impl Program for Gateway {
         ];
         let ours = ours
             .into_iter()
-            .map(|(name, url, set)| upstream(name, url, Some(set)));
-        let strangers = &config.gateway.upstreams;
-        let strangers = strangers
-            .iter()
-            .map(|(name, url)| upstream(name, url, None));
-        let upstreams = ours.chain(strangers).collect::<anyhow::Result<_>>()?;
+            .map(|(name, url, set)| Upstream::remote(name, url, Some(set)));
+        let upstreams = ours.chain(Upstream::strangers(config));
+        let upstreams = upstreams.collect::<anyhow::Result<_>>()?;
 
         let redis = config.cache.redis_url.as_ref().map(Secret::expose);
         let cache = portico_cache::connect(redis).await?;
@@ -54,17 +50,6 @@ impl Program for Gateway {
         process.spawn("gateway", server.run());
         Ok(())
     }
-}
-
-/// An upstream by its address, which is checked here once and used by each worker.
-fn upstream(name: &str, url: &str, descriptors: Option<&'static [u8]>) -> anyhow::Result<Upstream> {
-    Backend::connect(url).with_context(|| format!("the upstream {name} has a bad address"))?;
-    let url = url.to_owned();
-    Ok(Upstream {
-        name: name.to_owned(),
-        backend: Arc::new(move || Backend::connect(&url).expect("the address was checked")),
-        descriptors,
-    })
 }
 
 fn main() -> ExitCode {

@@ -16,7 +16,7 @@ use actix_web::{
 use bytes::Bytes;
 use http::HeaderName;
 use portico_caller::Caller;
-use portico_service::{Unary, never_sent};
+use portico_service::Unary;
 use portico_transcode::{Capture, WireError};
 use tokio::time::timeout_at;
 use tonic::{Code, Response, Status, metadata::MetadataMap};
@@ -119,7 +119,7 @@ async fn call(exchange: &Exchange<'_>, message: Bytes) -> Result<Response<Bytes>
         ..
     } = exchange;
     let calling = async {
-        let mut again = true;
+        let mut retry = edge.absences[route.upstream].call(route.policy.idempotent);
         loop {
             let mut metadata = headers::forwarded(request, exchange.id);
             let left = given(deadline.saturating_duration_since(Instant::now()));
@@ -133,9 +133,12 @@ async fn call(exchange: &Exchange<'_>, message: Bytes) -> Result<Response<Bytes>
                 limit: LARGEST_REPLY,
             };
             match edge.backends[route.upstream].unary(call).await {
-                // The connection went away under the call: the next one may lead to who is there now.
-                Err(status) if again && never_sent(&status) => again = false,
-                answer => return answer.map_err(Failure::Status),
+                Ok(response) => {
+                    retry.answered();
+                    return Ok(response);
+                }
+                Err(status) if retry.again(&status).await => {}
+                Err(status) => return Err(Failure::Status(status)),
             }
         }
     };

@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
 
 use actix_web::rt::System;
+use anyhow::Context;
 use portico_cache::Denylist;
 use portico_caller::Verifier;
 use portico_service::{Backend, Config, Frame};
@@ -15,6 +16,7 @@ use crate::{
     edge::{Edge, Shared},
     listen,
     openapi::Reference,
+    retry::Absence,
     stream::Places,
 };
 
@@ -35,6 +37,29 @@ pub struct Upstream {
     /// Its descriptors as they were when the gateway was built. Given for the services of Portico only:
     /// it also makes their word on ended sessions count.
     pub descriptors: Option<&'static [u8]>,
+}
+
+impl Upstream {
+    /// One that is reached by its address, which is checked here once and used by each worker.
+    pub fn remote(
+        name: &str,
+        url: &str,
+        descriptors: Option<&'static [u8]>,
+    ) -> anyhow::Result<Self> {
+        Backend::connect(url).with_context(|| format!("the upstream {name} has a bad address"))?;
+        let url = url.to_owned();
+        Ok(Self {
+            name: name.to_owned(),
+            backend: Arc::new(move || Backend::connect(&url).expect("the address was checked")),
+            descriptors,
+        })
+    }
+
+    /// The services of other teams that the configuration names (`UPSTREAMS`).
+    pub fn strangers(config: &Config) -> impl Iterator<Item = anyhow::Result<Self>> {
+        let strangers = config.gateway.upstreams.iter();
+        strangers.map(|(name, url)| Self::remote(name, url, None))
+    }
 }
 
 /// Why the gateway does not start, or stopped.
@@ -162,6 +187,7 @@ async fn serve(
     let edge = move || Edge {
         shared: shared.clone(),
         backends: upstreams.iter().map(|it| (it.backend)()).collect(),
+        absences: upstreams.iter().map(|_| Absence::default()).collect(),
         upstreams: upstreams.clone(),
         places: Places::default(),
     };

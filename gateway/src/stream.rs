@@ -25,12 +25,11 @@ use actix_web::{
     web::Payload,
 };
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 use tokio::time::timeout;
 use tonic::{Response, metadata::MetadataMap};
 
 use crate::{
-    codec::Part,
     headers, limits, preconditions,
     problem::Problem,
     proxy::{self, Exchange},
@@ -38,7 +37,7 @@ use crate::{
 };
 
 use self::{
-    calling::{Calling, Event},
+    calling::{Calling, Event, Parts},
     places::Place,
     reply::Reply,
     upload::Upload,
@@ -90,6 +89,7 @@ async fn start(
         let (sink, parts) = upload::channel();
         let watch = watch(None);
         let route = Arc::clone(route);
+        let parts = Parts::Stream(parts.boxed());
         let mut calling = Calling::start(backend, route, parts, metadata, shared, sent, watch);
         calling.upload(upload.pump(payload, sink));
         return Ok(calling);
@@ -98,18 +98,13 @@ async fn start(
     let mut payload = payload;
     let body = limits::body(request, &mut payload, shared.body_limit, exchange.deadline).await?;
     let message = request::message(request, route, exchange.captures, if_match, &body)?;
-    let parts = stream::iter([Part::Message(message.into())]);
+    let retry = exchange.edge.absences[route.upstream].call(route.policy.idempotent);
+    let parts = Parts::One(message.into(), retry);
     let over = (request.version() == Version::HTTP_2).then_some(payload);
     let watch = watch(over);
     let route = Arc::clone(route);
     Ok(Calling::start(
-        backend,
-        route,
-        parts.boxed(),
-        metadata,
-        shared,
-        sent,
-        watch,
+        backend, route, parts, metadata, shared, sent, watch,
     ))
 }
 

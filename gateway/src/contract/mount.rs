@@ -22,6 +22,9 @@ const RESERVED: [&str; 7] = [
     "/scim/",
 ];
 
+/// The id by which callers name themselves.
+const CALLER: &str = "me";
+
 /// One upstream's routes, and what they came from.
 #[derive(Debug)]
 pub struct Mount {
@@ -97,7 +100,13 @@ impl Mount {
                 let path = PathAndQuery::try_from(rpc.as_str());
                 let path = path.map_err(|_invalid| Error::Path(rpc))?;
                 let resume = Resume::of(&method);
-                routes.extend(bindings.into_iter().map(|binding| {
+                routes.extend(bindings.into_iter().map(|mut binding| {
+                    // Who reads their own account has its id in it, and sends it back as it came.
+                    if let Some(own) = &policy.self_field
+                        && binding.body_field(&plans).is_some()
+                    {
+                        binding.alias(own, CALLER);
+                    }
                     Arc::new(Route {
                         upstream,
                         ours,

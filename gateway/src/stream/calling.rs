@@ -9,9 +9,11 @@ use std::{
 use actix_web::web::Payload;
 use bytes::Bytes;
 use futures_util::{
-    Stream, StreamExt,
+    StreamExt,
     future::{BoxFuture, LocalBoxFuture},
+    stream::{self, BoxStream},
 };
+use http::uri::PathAndQuery;
 use portico_service::Backend;
 use tonic::{Request, Response, Status, Streaming, client::Grpc, metadata::MetadataMap};
 
@@ -23,6 +25,7 @@ use crate::{
     problem::Problem,
     proxy::{self, LARGEST_REPLY},
     request::Sent,
+    retry::Retry,
 };
 
 /// What happens in a call.
@@ -51,8 +54,30 @@ pub struct Calling {
     sent: Sent,
 }
 
+/// What goes up.
+pub enum Parts {
+    /// One message, which can go up again.
+    One(Bytes, Retry),
+    /// What is gone once it went.
+    Stream(BoxStream<'static, Part>),
+}
+
+type Opened = Result<Response<Streaming<Bytes>>, Status>;
+
+async fn open(
+    client: &mut Grpc<Backend>,
+    rpc: PathAndQuery,
+    parts: BoxStream<'static, Part>,
+    metadata: MetadataMap,
+) -> Opened {
+    client.ready().await.map_err(Status::from_error)?;
+    let mut request = Request::new(parts);
+    *request.metadata_mut() = metadata;
+    client.streaming(request, rpc, UploadCodec).await
+}
+
 enum State {
-    Opening(BoxFuture<'static, Result<Response<Streaming<Bytes>>, Status>>),
+    Opening(BoxFuture<'static, Opened>),
     Flowing(Box<Streaming<Bytes>>),
     Over,
 }
@@ -63,7 +88,7 @@ impl Calling {
     pub fn start(
         backend: Backend,
         route: Arc<Route>,
-        parts: impl Stream<Item = Part> + Send + 'static,
+        parts: Parts,
         metadata: MetadataMap,
         shared: Shared,
         sent: Sent,
@@ -72,10 +97,21 @@ impl Calling {
         let rpc = route.rpc.clone();
         let opening = async move {
             let mut client = Grpc::new(backend).max_decoding_message_size(LARGEST_REPLY);
-            client.ready().await.map_err(Status::from_error)?;
-            let mut request = Request::new(parts);
-            *request.metadata_mut() = metadata;
-            client.streaming(request, rpc, UploadCodec).await
+            let (message, mut retry) = match parts {
+                Parts::Stream(parts) => return open(&mut client, rpc, parts, metadata).await,
+                Parts::One(message, retry) => (message, retry),
+            };
+            loop {
+                let parts = stream::iter([Part::Message(message.clone())]).boxed();
+                match open(&mut client, rpc.clone(), parts, metadata.clone()).await {
+                    Ok(response) => {
+                        retry.answered();
+                        return Ok(response);
+                    }
+                    Err(status) if retry.again(&status).await => {}
+                    Err(status) => return Err(status),
+                }
+            }
         };
         Self {
             state: State::Opening(Box::pin(opening)),

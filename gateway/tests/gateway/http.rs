@@ -284,3 +284,33 @@ async fn ends_at_once(edge: Edge) {
     let took = started.elapsed();
     assert!(took < std::time::Duration::from_millis(1500), "{took:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preface_may_come_in_pieces() {
+    let edge = Edge::start().await;
+    let mut client = TcpStream::connect(edge.addr).await.unwrap();
+    client.set_nodelay(true).unwrap();
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    for piece in preface.chunks(3) {
+        client.write_all(piece).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    // An empty frame of settings; the answer begins with the server's own.
+    client
+        .write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0])
+        .await
+        .unwrap();
+    let mut frame = [0; 9];
+    client.read_exact(&mut frame).await.unwrap();
+    assert_eq!(frame[3], 4, "{frame:?}");
+
+    // The same letters, and then it is HTTP/1 after all.
+    let mut client = TcpStream::connect(edge.addr).await.unwrap();
+    for piece in ["PR", "OPFIND / HTTP/1.1\r\nhost: x\r\n\r\n"] {
+        client.write_all(piece.as_bytes()).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let mut answer = [0; 12];
+    client.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 404");
+}

@@ -76,10 +76,13 @@ pub async fn start(config: &Config, frame: &Frame) -> anyhow::Result<System> {
     keys.come_from(auth.backend.clone());
 
     let administrator = administrator::create(&config, &auth, &folder).await?;
-    let upstreams = vec![
+    let ours = [
         in_process("user", users, user::DESCRIPTOR_SET),
         in_process("auth", auth.backend, auth::DESCRIPTOR_SET),
     ];
+    let upstreams = ours.into_iter().map(Ok);
+    let upstreams = upstreams.chain(Upstream::strangers(&config));
+    let upstreams = upstreams.collect::<anyhow::Result<_>>()?;
     let gateway = portico_gateway::bind(&config, upstreams, verifier, denylist, frame)?;
     Ok(System {
         gateway,

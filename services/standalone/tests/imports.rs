@@ -9,7 +9,8 @@ use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand};
 use toml::Table;
 
 /// What each of our crates may import of ours, tests aside.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
+    ("acme-orders", &[]),
     ("portico-proto", &[]),
     ("portico-telemetry", &[]),
     ("portico-transcode", &[]),

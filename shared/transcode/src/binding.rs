@@ -52,6 +52,14 @@ pub struct Binding {
     response_etag: Option<u32>,
     takes_http_body: bool,
     gives_http_body: bool,
+    aliases: Vec<Alias>,
+}
+
+/// A value of a captured field that stands for another one.
+#[derive(Clone, Debug)]
+struct Alias {
+    field: String,
+    value: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,11 +86,22 @@ impl Binding {
         }
     }
 
+    /// Lets a value of a captured field stand for another one (`me` for the caller's id): where the path
+    /// says so, a body may hold the field with any value, and the path wins. `field` is its path in JSON
+    /// or original names.
+    pub fn alias(&mut self, field: &str, value: &str) {
+        self.aliases.push(Alias {
+            field: field.to_owned(),
+            value: value.to_owned(),
+        });
+    }
+
     /// Makes the request message and appends its protobuf form to `out`, which stays as it was on
     /// error. `captures` are the router's, `query` is the raw query string without `?`, `body` is JSON;
     /// an empty one counts as no body.
     ///
-    /// Captures win over the body. A query parameter must be a field that neither path nor body binds.
+    /// A member of the body that the path binds too must say the same (but for an [`alias`](Self::alias)).
+    /// A query parameter must be a field that neither path nor body binds.
     pub fn request(
         &self,
         plans: &Plans,

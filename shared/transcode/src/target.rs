@@ -29,6 +29,12 @@ struct Parent {
     delimited: bool,
 }
 
+fn last(message: &[u8], number: u32) -> Option<wire::Value<'_>> {
+    let fields = wire::fields(message).map_while(Result::ok);
+    let found = fields.filter_map(|(found, value)| (found == number).then_some(value));
+    found.last()
+}
+
 /// Why a path reaches no field that a text can set.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Miss {
@@ -132,6 +138,18 @@ impl Target {
             }
         }
         Ok(())
+    }
+
+    /// The field's value in an encoded message, if it is there: what stands last.
+    pub fn find<'w>(&self, message: &'w [u8]) -> Option<wire::Value<'w>> {
+        let mut message = message;
+        for parent in &self.parents {
+            message = match last(message, parent.number)? {
+                wire::Value::Bytes(inner) | wire::Value::Group(inner) => inner,
+                _ => return None,
+            };
+        }
+        last(message, self.number)
     }
 
     /// Appends the field, which is one of the root, with the protobuf form of a message.

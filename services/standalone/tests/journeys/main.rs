@@ -8,6 +8,7 @@ mod client;
 mod crash;
 mod crash_points;
 mod grpc;
+mod mounting;
 mod outage;
 mod process;
 mod refusals;

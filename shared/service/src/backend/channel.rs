@@ -9,7 +9,7 @@ use std::{
 
 use http_body::{Frame, SizeHint};
 use portico_proto::error::Reason;
-use tonic::{Code, Status, TimeoutExpired, body::Body, transport::Channel};
+use tonic::{Code, ConnectError, Status, TimeoutExpired, body::Body, transport::Channel};
 use tower::Service;
 
 use super::{BoxError, Request, Response};
@@ -53,6 +53,10 @@ fn honest(error: &(dyn Error + 'static)) -> Status {
         // The channel keeps the deadline of the request that it was given.
         if error.is::<TimeoutExpired>() {
             return Reason::DeadlineExceeded.status("the deadline passed before the answer came");
+        }
+        if let Some(ConnectError(refused)) = error.downcast_ref() {
+            tracing::debug!(error, "no connection");
+            return super::unary::not_sent(refused.to_string());
         }
         if let Some(status) = error.downcast_ref::<Status>()
             && !is_loss(status.code())

@@ -16,7 +16,7 @@ use portico_telemetry::grpc::ClientLayer;
 use tonic::{Code, Response, Status, body::Body, metadata::MetadataMap};
 use tower::{Service, ServiceExt};
 
-use super::{Backend, http2::Http2};
+use super::{Backend, BoxError, http2::Http2};
 
 /// What comes before each message: whether it is compressed, and its length (gRPC over HTTP/2).
 const PREFIX: usize = 5;
@@ -37,7 +37,7 @@ pub struct Unary {
 /// Stands in the causes of a call's status when the call certainly reached no handler, so that making
 /// it again does no harm.
 #[derive(Debug)]
-pub struct NotSent(Box<dyn Error + Send + Sync>);
+pub struct NotSent(BoxError);
 
 /// Whether a call that failed so certainly reached no handler. Without the certainty, `false`.
 pub fn never_sent(status: &Status) -> bool {
@@ -49,6 +49,13 @@ pub fn never_sent(status: &Status) -> bool {
         cause = error.source();
     }
     false
+}
+
+impl NotSent {
+    /// Around what stood in the way.
+    pub fn new(cause: impl Into<BoxError>) -> Self {
+        Self(cause.into())
+    }
 }
 
 impl fmt::Display for NotSent {
@@ -348,8 +355,8 @@ fn unavailable(cause: Arc<dyn Error + Send + Sync>) -> Status {
     status
 }
 
-fn not_sent(error: impl Error + Send + Sync + 'static) -> Status {
-    unavailable(Arc::new(NotSent(Box::new(error))))
+pub(super) fn not_sent(error: impl Into<BoxError>) -> Status {
+    unavailable(Arc::new(NotSent::new(error)))
 }
 
 /// A call whose stream or connection failed. The peer says which streams it never looked at: those

@@ -1,5 +1,7 @@
 //! The parts of an HTTP request, put together into a request message.
 
+use std::ops::Range;
+
 use super::{Binding, Body};
 use crate::{
     error::{Fault, JsonError, Place, Refusal, RequestError, prepend},
@@ -12,7 +14,8 @@ use crate::{
 };
 
 impl Binding {
-    /// Body, query and captures, in that order: what stands later wins.
+    /// Body, query and captures, in that order: what stands later wins, where the body may have the
+    /// field at all.
     pub(super) fn assemble(
         &self,
         plans: &Plans,
@@ -24,8 +27,9 @@ impl Binding {
         let before = out.len();
         let all = || {
             body(out)?;
+            let end = out.len();
             let given = self.put_query(plans, query, out)?;
-            self.put_captures(plans, captures, out)?;
+            self.put_captures(plans, captures, before..end, out)?;
             Ok(Assembled { before, given })
         };
         let outcome = all();
@@ -132,13 +136,17 @@ impl Binding {
         query::put(&scope, query, out)
     }
 
+    /// Appends the captures. `body` is where the body stands in `out`: a member of it that the path
+    /// binds too must say the same.
     fn put_captures(
         &self,
         plans: &Plans,
         captures: &[Capture<'_>],
+        body: Range<usize>,
         out: &mut Vec<u8>,
     ) -> Result<(), RequestError> {
         for (target, capture) in self.captures.iter().zip(captures) {
+            let start = out.len();
             let at = |refusal| RequestError::new(Place::Path, &target.path, refusal);
             let mode = if capture.multi {
                 Mode::KeepSlash
@@ -147,6 +155,18 @@ impl Binding {
             };
             let text = percent::decode(capture.raw, mode).map_err(at)?;
             target.put(plans, &text, out).map_err(at)?;
+            let stands_for_another = self.aliases.iter().any(|alias| {
+                (alias.field == target.path || alias.field == target.original)
+                    && *alias.value == *text
+            });
+            if let Some(said) = target.find(&out[body.clone()])
+                && !stands_for_another
+                && target.find(&out[start..]) != Some(said)
+            {
+                let refusal =
+                    Refusal::new(Fault::Value, "must be what the path says, or be left out");
+                return Err(RequestError::new(Place::Body, &target.path, refusal));
+            }
         }
         Ok(())
     }

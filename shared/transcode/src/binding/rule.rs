@@ -153,6 +153,7 @@ fn bind(plans: &Plans, method: &MethodDescriptor, rule: &HttpRule) -> Result<Bin
         response_body: response_index.map(|_| rule.response_body.clone()),
         body,
         captures,
+        aliases: Vec::new(),
         response_index,
     })
 }

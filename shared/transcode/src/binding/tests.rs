@@ -102,19 +102,52 @@ fn a_body_fills_its_field_and_the_query_the_rest() {
 }
 
 #[test]
-fn captures_win_over_the_body() {
-    assert_eq!(
-        sent(
-            "POST",
-            "/v1/books/right:move",
-            r#"{"name":"wrong","shelf":"s"}"#
-        ),
-        rpc("MoveBook", json!({"name": "right", "shelf": "s"}))
-    );
+fn path_and_body_say_the_same() {
+    let moved = rpc("MoveBook", json!({"name": "b", "shelf": "s"}));
+    for body in [
+        r#"{"shelf":"s"}"#,
+        r#"{"name":"b","shelf":"s"}"#,
+        r#"{"name":null,"shelf":"s"}"#,
+    ] {
+        assert_eq!(sent("POST", "/v1/books/b:move", body), moved, "{body}");
+    }
     assert_eq!(
         sent("POST", "/v1/books/b:move", ""),
         rpc("MoveBook", json!({"name": "b"}))
     );
+    let wrong = |field: &str| (Place::Body, field.to_owned(), Fault::Value);
+    assert_eq!(
+        refused("POST", "/v1/books/b:move", r#"{"name":"x","shelf":"s"}"#),
+        wrong("name")
+    );
+    assert_eq!(
+        refused("PATCH", "/v1/books/b", r#"{"name":"x"}"#),
+        wrong("book.name")
+    );
+    let mut form = Vec::new();
+    let capture = Capture {
+        raw: "b",
+        multi: false,
+    };
+    let error = binding("MoveBook")
+        .request_form(&PLANS, &[capture], "", b"name=x", &mut form)
+        .expect_err("they differ");
+    assert_eq!((&*error.field, form.len()), ("name", 0));
+}
+
+#[test]
+fn a_path_may_stand_for_what_the_body_says() {
+    let mut update = binding("UpdateBook");
+    update.alias("book.name", "mine");
+    let send = |raw| {
+        let capture = Capture { raw, multi: false };
+        let mut out = Vec::new();
+        let body = br#"{"name":"x"}"#;
+        let made = update.request(&PLANS, &[capture], "", body, &mut out);
+        made.map(|()| shown(update.request, &out)["book"]["name"].clone())
+    };
+    assert_eq!(send("mine").expect("it stands for x"), "mine");
+    assert!(send("yours").is_err());
 }
 
 #[test]
@@ -305,7 +338,7 @@ fn a_form_is_a_body_too() {
             .map(|()| shown(binding.request, &out))
     };
     assert_eq!(
-        form("MoveBook", "name=wrong&shelf=a+b&etag=%25"),
+        form("MoveBook", "name=right&shelf=a+b&etag=%25"),
         Ok(json!({"name": "right", "shelf": "a b", "etag": "%"}))
     );
     assert_eq!(
