@@ -6,7 +6,7 @@ use portico_proto::error::{Reason, Violation, invalid};
 use tonic::Status;
 
 use crate::{
-    domain::{RoleName, Scope, Unfit},
+    domain::{RoleName, Scope, Unfit, Unlistable},
     storage,
 };
 
@@ -25,6 +25,9 @@ pub enum Error {
     /// The caller may not change that on her own account.
     #[error("only an administrator may change that")]
     AdministratorsOnly,
+    /// The caller may not see deleted accounts.
+    #[error("only an administrator may see that")]
+    ReadersOnly,
     /// The account was not deleted.
     #[error("the account was not deleted")]
     NotDeleted,
@@ -98,6 +101,16 @@ impl Error {
         Self::Invalid(vec![Violation::new(field, error.to_string())])
     }
 
+    /// A list that cannot be made.
+    pub fn unlistable(fault: Unlistable) -> Self {
+        match fault {
+            Unlistable::Field(field, error) => Self::field(field, error),
+            Unlistable::Filter(error) => {
+                Self::Invalid(vec![Violation::new("filter", error.to_string())])
+            }
+        }
+    }
+
     /// A change that the account cannot take.
     pub fn unfit(Unfit(field, error): Unfit) -> Self {
         Self::field(field, error)
@@ -128,6 +141,8 @@ impl From<Error> for Status {
             Error::AdministratorsOnly => Reason::InsufficientScope.status(
                 "metadata and `email_verified` are changed with the scope `users:write` alone",
             ),
+            Error::ReadersOnly => Reason::InsufficientScope
+                .status("deleted accounts are shown with the scope `users:read` alone"),
             Error::NotDeleted => Reason::StatusConflict
                 .status("the account was not deleted; delete it before it is purged"),
             Error::UserNotFound => Reason::UserNotFound.status("there is no such account"),

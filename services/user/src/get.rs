@@ -12,6 +12,11 @@ impl Users {
         self.storage.find(id).await?.ok_or(Error::UserNotFound)
     }
 
+    /// The account with that id, also when it was deleted and not purged yet. One statement.
+    pub async fn get_any(&self, id: UserId) -> Result<Account> {
+        self.storage.find_any(id).await?.ok_or(Error::UserNotFound)
+    }
+
     /// The accounts with those ids, in their order and as often as they are named; and the ids that name
     /// none. One statement.
     pub async fn get_all(&self, ids: &[UserId]) -> Result<(Vec<Account>, Vec<UserId>)> {

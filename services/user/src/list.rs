@@ -1,21 +1,22 @@
 use crate::{
-    domain::{Account, Cursor, PageSize},
+    domain::{Cursor, Listing, Page, PageSize, TotalSize},
     error::Result,
     users::Users,
 };
 
 impl Users {
-    /// One page of accounts, oldest first, and the place where the next page begins. One statement.
+    /// One page of a list.
     pub async fn list(
         &self,
-        behind: Option<Cursor>,
+        listing: &Listing,
+        behind: Option<&Cursor>,
         size: PageSize,
-    ) -> Result<(Vec<Account>, Option<Cursor>)> {
-        // One more than asked for tells whether there is a next page.
-        let mut accounts = self.storage.page(behind, size.get() + 1).await?;
-        let more = accounts.len() > size.get();
-        accounts.truncate(size.get());
-        let next = accounts.last().filter(|_| more).map(Cursor::behind);
-        Ok((accounts, next))
+    ) -> Result<Page> {
+        Ok(self.storage.page(listing, behind, size).await?)
+    }
+
+    /// How many accounts a list has, as far as they are counted.
+    pub async fn total_size(&self, listing: &Listing) -> Result<TotalSize> {
+        Ok(self.storage.total_size(listing).await?)
     }
 }

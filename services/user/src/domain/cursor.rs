@@ -1,76 +1,107 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
-use ring::digest;
 use uuid::Uuid;
 
-use super::{Account, Invalid, UserId};
+use super::{
+    Account, Invalid, UserId,
+    listing::{Listing, OrderKey},
+};
 
-const VERSION: u8 = 1;
-/// What the page is of. A token for another order or filter is refused, since it names another place.
-const QUERY: &[u8] = b"users by create_time, id; all";
-const TAG: usize = 4;
-const LENGTH: usize = 1 + TAG + 8 + 16;
+const VERSION: u8 = 2;
 
-/// A place in the list of accounts: just behind one of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A place in a list of accounts: just behind one of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// When the account was created.
-    pub create_time: DateTime<Utc>,
-    /// Its id, which decides between accounts of the same time.
+    /// What the list is ordered by.
+    pub key: Key,
+    /// The account's id, which decides between equals.
     pub id: UserId,
 }
 
-impl Cursor {
-    /// The place just behind that account.
-    pub fn behind(account: &Account) -> Self {
-        Self {
-            create_time: account.create_time,
-            id: account.id,
+/// What an account is ordered by.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Key {
+    /// A time.
+    Time(DateTime<Utc>),
+    /// A text, as it is compared.
+    Text(String),
+}
+
+/// Names and addresses are personal data, and `Debug` ends up in logs.
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Time(time) => write!(f, "{time}"),
+            Self::Text(_) => f.write_str("***"),
         }
     }
+}
 
+impl Cursor {
     /// The page token: opaque, and good for this list alone.
-    pub fn token(&self) -> String {
-        let mut bytes = Vec::with_capacity(LENGTH);
-        bytes.push(VERSION);
-        bytes.extend(tag());
-        bytes.extend(self.create_time.timestamp_micros().to_be_bytes());
+    pub fn token(&self, listing: &Listing) -> String {
+        let mut bytes = vec![VERSION];
+        bytes.extend(listing.tag);
         bytes.extend(Uuid::from(self.id).as_bytes());
+        match &self.key {
+            Key::Time(time) => bytes.extend(time.timestamp_micros().to_be_bytes()),
+            Key::Text(text) => bytes.extend(text.as_bytes()),
+        }
         BASE64_URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Reads a page token, where an empty one is the beginning of the list.
-    pub fn parse(token: &str) -> Result<Option<Self>, Invalid> {
+    /// Reads a page token of that list, where an empty one is the beginning.
+    pub fn parse(token: &str, listing: &Listing) -> Result<Option<Self>, Invalid> {
         if token.is_empty() {
             return Ok(None);
         }
-        Self::decode(token).map(Some).ok_or(Invalid(
+        Self::decode(token, listing).map(Some).ok_or(Invalid(
             "must be the `next_page_token` of an earlier answer to the same query",
         ))
     }
 
-    fn decode(token: &str) -> Option<Self> {
+    fn decode(token: &str, listing: &Listing) -> Option<Self> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).ok()?;
         let (version, rest) = bytes.split_first()?;
-        let (query, rest) = rest.split_at_checked(TAG)?;
-        if *version != VERSION || query != tag() {
+        let (tag, rest) = rest.split_first_chunk::<8>()?;
+        let (id, key) = rest.split_first_chunk::<16>()?;
+        if *version != VERSION || *tag != listing.tag {
             return None;
         }
-        let (micros, id) = rest.split_first_chunk::<8>()?;
+        let key = match listing.order.key {
+            OrderKey::CreateTime | OrderKey::UpdateTime => {
+                let micros = i64::from_be_bytes(key.try_into().ok()?);
+                Key::Time(DateTime::from_timestamp_micros(micros)?)
+            }
+            OrderKey::Email | OrderKey::DisplayName => {
+                let text = std::str::from_utf8(key).ok()?;
+                // No database of ours takes it in a text.
+                Key::Text((!text.contains('\0')).then(|| text.to_owned())?)
+            }
+        };
         Some(Self {
-            create_time: DateTime::from_timestamp_micros(i64::from_be_bytes(*micros))?,
-            id: Uuid::from_slice(id).ok()?.into(),
+            key,
+            id: Uuid::from_bytes(*id).into(),
         })
     }
 }
 
-fn tag() -> [u8; TAG] {
-    let digest = digest::digest(&digest::SHA256, QUERY);
-    let (tag, _) = digest
-        .as_ref()
-        .split_first_chunk()
-        .expect("a SHA-256 digest has 32 bytes");
-    *tag
+/// One page of a list.
+#[derive(Debug)]
+pub struct Page {
+    /// The accounts.
+    pub accounts: Vec<Account>,
+    /// Where the next page begins.
+    pub next: Option<Cursor>,
+}
+
+/// How many accounts a list has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TotalSize {
+    /// As many were counted.
+    pub counted: u32,
+    /// Counting was given up there: there may be more.
+    pub is_minimum: bool,
 }
 
 /// How many accounts a page has at most.

@@ -138,28 +138,79 @@ fn ids_sort_by_the_time_of_creation() {
 
 #[test]
 fn page_tokens_come_back_as_they_went() {
+    let listing =
+        |order: &str| Listing::parse("status = ACTIVE", "ada", order, false).expect("a list");
+    for (order, key) in [
+        ("create_time", Key::Time(at(1_700_000_000_123_456))),
+        ("display_name desc", Key::Text("ädä".to_owned())),
+        ("email", Key::Text(String::new())),
+    ] {
+        let listing = listing(order);
+        let cursor = Cursor {
+            key,
+            id: UserId::new(at(5)),
+        };
+        let token = cursor.token(&listing);
+        assert_eq!(Cursor::parse(&token, &listing), Ok(Some(cursor)));
+        assert_eq!(Cursor::parse("", &listing), Ok(None));
+        let other_version = format!("g{}", &token[1..]);
+        let other_query = format!("{}A{}", &token[..3], &token[4..]);
+        for bad in ["x", "!", "AQ", &other_version, &other_query] {
+            assert!(Cursor::parse(bad, &listing).is_err(), "{bad}");
+        }
+    }
+}
+
+#[test]
+fn a_page_token_is_good_for_its_own_list_alone() {
+    let list = |filter: &str, search: &str, order: &str, deleted| {
+        Listing::parse(filter, search, order, deleted).expect("a list")
+    };
+    let own = list("", "", "", false);
     let cursor = Cursor {
-        create_time: at(1_700_000_000_123_456),
+        key: Key::Time(at(1)),
         id: UserId::new(at(5)),
     };
-    let token = cursor.token();
-    assert_eq!(Cursor::parse(&token), Ok(Some(cursor)));
-    assert_eq!(Cursor::parse(""), Ok(None));
-    let shorter = &token[..token.len() - 2];
-    let longer = format!("{token}AA");
-    let other_version = format!("g{}", &token[1..]);
-    let other_query = format!("{}A{}", &token[..3], &token[4..]);
-    for bad in [
-        "x",
-        "!",
-        "AQ",
-        shorter,
-        &longer,
-        &other_version,
-        &other_query,
+    let token = cursor.token(&own);
+    assert!(Cursor::parse(&token, &list("", "", " create_time  asc", false)).is_ok());
+    for other in [
+        list("status = ACTIVE", "", "", false),
+        list("", "ada", "", false),
+        list("", "", "create_time desc", false),
+        list("", "", "update_time", false),
+        list("", "", "", true),
     ] {
-        assert!(Cursor::parse(bad).is_err(), "{bad}");
+        assert!(Cursor::parse(&token, &other).is_err(), "{other:?}");
     }
+}
+
+#[test]
+fn lists_that_cannot_be_made_are_refused() {
+    for order in [
+        "name",
+        "email asc desc",
+        "email, id",
+        "Email",
+        "desc",
+        "create_time;",
+    ] {
+        let fault = Listing::parse("", "", order, false);
+        assert!(
+            matches!(fault, Err(Unlistable::Field("order_by", _))),
+            "{order}"
+        );
+    }
+    for search in ["a\u{7}", &"a ".repeat(9)] {
+        let fault = Listing::parse("", search, "", false);
+        assert!(
+            matches!(fault, Err(Unlistable::Field("search", _))),
+            "{search}"
+        );
+    }
+    let fault = Listing::parse("", "", "email", true);
+    assert!(matches!(fault, Err(Unlistable::Field("order_by", _))));
+    let fault = Listing::parse("x", "", "", true);
+    assert!(matches!(fault, Err(Unlistable::Filter(_))));
 }
 
 #[test]

@@ -2,15 +2,18 @@
 
 mod mask;
 mod metadata;
+mod read_mask;
 
 use portico_proto::{error::Violation, user::v1 as pb};
 use prost_types::{FieldMask, Struct};
 
 use self::mask::{Field, Mask, Part};
+pub use self::read_mask::ReadMask;
 use crate::{
     domain::{
-        Change, DisplayName, Email, Invalid, Locale, Metadata, MetadataEdit, NewAccount,
-        PersonName, Phone, Picture, Profile, RoleName, Roles, TimeZone, UserId, Username,
+        Change, Cursor, DisplayName, Email, Invalid, Listing, Locale, Metadata, MetadataEdit,
+        NewAccount, PersonName, Phone, Picture, Profile, RoleName, Roles, TimeZone, UserId,
+        Username,
     },
     error::{Error, Result},
 };
@@ -62,6 +65,20 @@ pub fn roles(names: &[String]) -> Result<Roles> {
     } else {
         roles
     })
+}
+
+/// Reads what a list is of, and the place where its page begins.
+pub fn listing(request: &pb::ListUsersRequest) -> Result<(Listing, Option<Cursor>)> {
+    let listing = Listing::parse(
+        &request.filter,
+        &request.search,
+        &request.order_by,
+        request.show_deleted,
+    )
+    .map_err(Error::unlistable)?;
+    let behind = Cursor::parse(&request.page_token, &listing)
+        .map_err(|error| Error::field("page_token", error))?;
+    Ok((listing, behind))
 }
 
 /// Reads a change: the fields that the mask names, or without a mask those that have a value.

@@ -7,9 +7,9 @@ use portico_proto::{
 };
 use tonic::{Request, Response, Status};
 
-use super::request;
+use super::request::{self, ReadMask};
 use crate::{
-    domain::{Account, Cursor, Etag, PageSize, UserId},
+    domain::{Account, Etag, PageSize, UserId},
     error::{Error, Result as Outcome},
     storage::Repeat,
     users::Users,
@@ -56,8 +56,17 @@ impl UserService for UserApi {
         let (admission, request) = Admission::split(request)?;
         let (caller, id) = admission.resolve(&request.id)?;
         request.validate()?;
-        let account = self.users.get(request::id("id", &id)?).await?;
-        Ok(Response::new(shown(&account, caller)))
+        let mask = ReadMask::parse(request.read_mask.as_ref())?;
+        let id = request::id("id", &id)?;
+        let account = if request.show_deleted {
+            if !caller.has_scope(READ) {
+                return Err(Error::ReadersOnly.into());
+            }
+            self.users.get_any(id).await?
+        } else {
+            self.users.get(id).await?
+        };
+        Ok(Response::new(mask.apply(shown(&account, caller))))
     }
 
     async fn batch_get_users(
@@ -73,9 +82,13 @@ impl UserService for UserApi {
             .enumerate()
             .map(|(index, id)| request::id(&format!("ids[{index}]"), id))
             .collect::<Outcome<_>>()?;
+        let mask = ReadMask::parse(request.read_mask.as_ref())?;
         let (accounts, missing) = self.users.get_all(&ids).await?;
+        let users = accounts
+            .iter()
+            .map(|account| mask.apply(wire::user(account)));
         Ok(Response::new(pb::BatchGetUsersResponse {
-            users: accounts.iter().map(wire::user).collect(),
+            users: users.collect(),
             missing_ids: missing.iter().map(ToString::to_string).collect(),
         }))
     }
@@ -89,12 +102,23 @@ impl UserService for UserApi {
         request.validate()?;
         let size =
             PageSize::parse(request.page_size).map_err(|error| Error::field("page_size", error))?;
-        let behind = Cursor::parse(&request.page_token)
-            .map_err(|error| Error::field("page_token", error))?;
-        let (accounts, next) = self.users.list(behind, size).await?;
+        let mask = ReadMask::parse(request.read_mask.as_ref())?;
+        let (listing, behind) = request::listing(&request)?;
+        let page = self.users.list(&listing, behind.as_ref(), size).await?;
+        let total = match request.show_total_size {
+            true => Some(self.users.total_size(&listing).await?),
+            false => None,
+        };
+        let users = page
+            .accounts
+            .iter()
+            .map(|account| mask.apply(wire::user(account)));
+        let next = page.next.map(|cursor| cursor.token(&listing));
         Ok(Response::new(pb::ListUsersResponse {
-            users: accounts.iter().map(wire::user).collect(),
-            next_page_token: next.map(|cursor| cursor.token()).unwrap_or_default(),
+            users: users.collect(),
+            next_page_token: next.unwrap_or_default(),
+            total_size: total.map_or(0, |total| total.counted.try_into().unwrap_or(i32::MAX)),
+            total_size_is_minimum: total.is_some_and(|total| total.is_minimum),
         }))
     }
 

@@ -1,8 +1,8 @@
 //! Accounts as rows.
 
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
-    sea_query::{Expr, ExprTrait, OnConflict},
+    ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Set,
+    sea_query::{ExprTrait, OnConflict},
 };
 use uuid::Uuid;
 
@@ -11,15 +11,21 @@ use super::{
     entity::users::{ActiveModel, Column, Entity, Model},
 };
 use crate::domain::{
-    Account, Cursor, DisplayName, Email, Locale, Metadata, PersonName, Phone, Picture, Profile,
-    Revision, RoleName, Roles, Status, TimeZone, UserId, Username,
+    Account, DisplayName, Email, Locale, Metadata, PersonName, Phone, Picture, Profile, Revision,
+    RoleName, Roles, Status, TimeZone, UserId, Username,
 };
 
 impl Storage {
     /// The account with that id, unless it was deleted.
     pub async fn find(&self, id: UserId) -> Result<Option<Account>> {
+        let account = self.find_any(id).await?;
+        Ok(account.filter(|account| account.delete_time.is_none()))
+    }
+
+    /// The account with that id, deleted or not, unless it was purged.
+    pub async fn find_any(&self, id: UserId) -> Result<Option<Account>> {
         let row = Entity::find_by_id(id)
-            .filter(Column::DeleteTime.is_null())
+            .filter(Column::Purged.into_expr().not())
             .one(&self.db)
             .await?;
         row.map(Account::try_from).transpose()
@@ -32,25 +38,6 @@ impl Storage {
             .filter(Column::DeleteTime.is_null())
             .all(&self.db)
             .await?;
-        rows.into_iter().map(Account::try_from).collect()
-    }
-
-    /// Up to `limit` accounts behind a place, oldest first, deleted ones left out.
-    ///
-    /// The index that leaves out deleted accounts holds them in this very order, so any page costs what
-    /// the first one costs.
-    pub async fn page(&self, behind: Option<Cursor>, limit: usize) -> Result<Vec<Account>> {
-        let mut page = Entity::find()
-            .filter(Column::DeleteTime.is_null())
-            .order_by_asc(Column::CreateTime)
-            .order_by_asc(Column::Id)
-            .limit(limit as u64);
-        if let Some(Cursor { create_time, id }) = behind {
-            let key = Expr::tuple([Column::CreateTime.into_expr(), Column::Id.into_expr()]);
-            let place = Expr::tuple([Expr::val(create_time), Expr::val(Uuid::from(id))]);
-            page = page.filter(key.gt(place));
-        }
-        let rows = page.all(&self.db).await?;
         rows.into_iter().map(Account::try_from).collect()
     }
 }
@@ -233,7 +220,7 @@ fn roles(words: &str) -> Result<Roles> {
         .collect()
 }
 
-const fn number(status: Status) -> i16 {
+pub(super) const fn number(status: Status) -> i16 {
     match status {
         Status::Active => 1,
         Status::Suspended => 2,

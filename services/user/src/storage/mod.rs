@@ -8,6 +8,7 @@ mod bulk;
 mod entity;
 mod error;
 mod feed;
+mod listing;
 mod outbox;
 mod purge;
 mod repeats;
@@ -18,7 +19,9 @@ mod sweep;
 use std::sync::Arc;
 
 use portico_service::database;
-use sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, QueryResult, Statement,
+};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use accounts::Saved;
@@ -57,6 +60,11 @@ impl Storage {
             tx: database::begin_write(&self.db).await?,
             _turn: turn,
         })
+    }
+
+    /// The rows of a statement that only reads.
+    async fn read(&self, statement: Statement) -> Result<Vec<QueryResult>> {
+        Ok(self.db.query_all_raw(statement).await?)
     }
 
     /// The feed of events behind a place.

@@ -36,12 +36,20 @@ async fn call_all(house: &House, id: &str, dress: impl Fn(&mut Request<()>)) -> 
                 ..pb::CreateUserRequest::default()
             }
         ),
-        call!(users, get_user, pb::GetUserRequest { id: id.clone() }),
+        call!(
+            users,
+            get_user,
+            pb::GetUserRequest {
+                id: id.clone(),
+                ..pb::GetUserRequest::default()
+            }
+        ),
         call!(
             users,
             batch_get_users,
             pb::BatchGetUsersRequest {
-                ids: vec![id.clone()]
+                ids: vec![id.clone()],
+                read_mask: None,
             }
         ),
         call!(users, list_users, pb::ListUsersRequest::default()),

@@ -56,7 +56,10 @@ async fn a_created_account_can_be_read_back() {
             house.get(&created.id.to_uppercase()).await.unwrap(),
             expected
         );
-        let me = pb::GetUserRequest { id: "me".into() };
+        let me = pb::GetUserRequest {
+            id: "me".into(),
+            ..pb::GetUserRequest::default()
+        };
         let own = house.users().get_user(house.person(&created.id, me)).await;
         assert_eq!(answer(own).unwrap(), expected);
     })
@@ -265,7 +268,10 @@ async fn a_batch_keeps_the_order_and_names_what_is_missing() {
         house.delete(&gone.id, "").await.unwrap();
         let unknown = new_id();
         let batch = async |ids: Vec<String>| {
-            let request = house.admin(pb::BatchGetUsersRequest { ids });
+            let request = house.admin(pb::BatchGetUsersRequest {
+                ids,
+                read_mask: None,
+            });
             answer(house.users().batch_get_users(request).await)
         };
 
@@ -292,6 +298,7 @@ async fn a_read_is_one_statement() {
         assert_eq!(house.statements().len(), 1);
         let request = house.admin(pb::BatchGetUsersRequest {
             ids: vec![a.id, new_id()],
+            read_mask: None,
         });
         house.users().batch_get_users(request).await.unwrap();
         assert_eq!(house.statements().len(), 1);

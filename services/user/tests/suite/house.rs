@@ -17,7 +17,7 @@ use portico_proto::{
 use portico_service::{Backend, Clock, ClockHand, Config, Frame, Secret, Shape, database};
 use portico_testing::{Database, databases};
 use portico_user::Migrator;
-use sea_orm::DatabaseConnection;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
 use serde_json::{Value, json};
 use tonic::{Request, Response, Status};
 use tonic_types::StatusExt;
@@ -189,7 +189,10 @@ impl House {
     }
 
     pub async fn get(&self, id: &str) -> Result<pb::User, Status> {
-        let request = pb::GetUserRequest { id: id.into() };
+        let request = pb::GetUserRequest {
+            id: id.into(),
+            ..pb::GetUserRequest::default()
+        };
         answer(self.users().get_user(self.admin(request)).await)
     }
 
@@ -222,11 +225,19 @@ impl House {
     }
 
     pub async fn list(&self, size: i32, token: &str) -> Result<pb::ListUsersResponse, Status> {
-        let request = self.admin(pb::ListUsersRequest {
+        self.query(pb::ListUsersRequest {
             page_size: size,
             page_token: token.into(),
-        });
-        answer(self.users().list_users(request).await)
+            ..pb::ListUsersRequest::default()
+        })
+        .await
+    }
+
+    pub async fn query(
+        &self,
+        request: pb::ListUsersRequest,
+    ) -> Result<pb::ListUsersResponse, Status> {
+        answer(self.users().list_users(self.admin(request)).await)
     }
 
     pub async fn provision(
@@ -249,6 +260,37 @@ impl House {
                 .await,
         )?;
         Ok(answer.change.unwrap())
+    }
+
+    /// Accounts as the first release wrote them: `n` of them, one second apart, beside what is there.
+    pub async fn fill(&self, n: u32) {
+        let (id, numbers) = match self.db.get_database_backend() {
+            DbBackend::Postgres => (
+                "gen_random_uuid()",
+                format!("generate_series(1, {n}) AS numbers (n)"),
+            ),
+            _ => (
+                "randomblob(16)",
+                format!(
+                    "(WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers \
+                     WHERE n < {n}) SELECT n FROM numbers)"
+                ),
+            ),
+        };
+        let time = match self.db.get_database_backend() {
+            DbBackend::Postgres => "timestamptz '2026-01-01T00:00:00Z' + n * interval '1 second'",
+            _ => "strftime('%Y-%m-%dT%H:%M:%S+00:00', '2026-01-01', n || ' seconds')",
+        };
+        let sql = format!(
+            "INSERT INTO users (id, email, email_key, email_verified, display_name, locale, \
+             time_zone, status, roles, administrator, revision, create_time, update_time) \
+             SELECT {id}, 'person' || n || '@example.org', 'person' || n || '@example.org', \
+             n % 2 = 0, 'Person ' || n, 'de', 'UTC', 1, 'user', FALSE, 1, {time}, {time} \
+             FROM {numbers}"
+        );
+        self.db.execute_unprepared(&sql).await.unwrap();
+        self.db.execute_unprepared("ANALYZE").await.unwrap();
+        self.forget_statements();
     }
 
     /// The events behind a place, `count` of them.

@@ -1,0 +1,403 @@
+//! Lists: pages in an order, filtered and searched, at a cost that does not grow with the table.
+//!
+//! # How a page is found
+//!
+//! * **A probe.** A filter that asks for an id, an address or a username finds at most one account
+//!   through a unique index.
+//! * **A walk.** Every order has an index, and a page is read along it from the place where the page
+//!   before ended. A filter is applied on the way. What leaves only few accounts (a status, a role, a
+//!   span of the time that is ordered by) narrows the walk to an index of its own, or to a part of one.
+//!   A walk ends after [`STEPS`] accounts: such a page has less accounts than asked for, perhaps none, and
+//!   the token for the next one (AIP-158 has clients expect that).
+//! * **Trigrams.** What has to stand somewhere in a name or an address is looked up in an index of
+//!   trigrams, which answers at once what is rare and takes long for what is common. A walk is the other
+//!   way round. So a short walk goes first, and when it does not fill the page, what is looked for is
+//!   rare enough: the index answers, in the same statement.
+//!
+//! # PostgreSQL-compatible engines
+//!
+//! Trigrams are the one thing here that not every engine has. Where `pg_trgm` is missing, let
+//! [`Listing::has_trigrams`] say no: every search is a walk then.
+
+mod condition;
+mod sql;
+
+use sea_orm::{DbBackend, FromQueryResult, QueryResult, Statement};
+use uuid::Uuid;
+
+use self::sql::Sql;
+use super::{Result, Storage, entity::users::Model};
+use crate::domain::{Account, Cursor, Key, Listing, OrderKey, Page, PageSize, TotalSize};
+
+/// After how many accounts a walk ends.
+pub(super) const STEPS: u32 = 20_000;
+/// The same before trigrams are asked.
+const FEW_STEPS: u32 = 5_000;
+/// At how many accounts counting is given up.
+const COUNT: u32 = 100_000;
+
+/// What a page is made of, as the database gives it.
+struct Row {
+    account: Account,
+    /// What it is ordered by, as the database compares it.
+    key: Key,
+}
+
+impl Storage {
+    /// One page of a list: one statement, and another one when a walk has ended before its page was full.
+    pub async fn page(
+        &self,
+        listing: &Listing,
+        behind: Option<&Cursor>,
+        size: PageSize,
+    ) -> Result<Page> {
+        let wanted = size.get() + 1;
+        let backend = self.db.get_database_backend();
+        let query = Query {
+            listing,
+            behind,
+            backend,
+        };
+        let way = query.way();
+        let statement = match way {
+            Way::Probe => query.probe(wanted),
+            Way::Walk => query.walk(wanted),
+            Way::Trigrams if backend == DbBackend::Postgres => query.walk_then_trigrams(wanted),
+            Way::Trigrams => query.trigrams(wanted),
+        };
+        let rows = self.read(statement).await?;
+        let mut rows = rows
+            .iter()
+            .map(|row| read(row, listing))
+            .collect::<Result<Vec<Row>>>()?;
+        let next = if rows.len() == wanted {
+            rows.truncate(size.get());
+            rows.last().map(|row| Cursor {
+                key: row.key.clone(),
+                id: row.account.id,
+            })
+        } else if way == Way::Walk && (listing.filter.is_some() || !listing.words.is_empty()) {
+            self.read(query.end_of_walk())
+                .await?
+                .first()
+                .map(|row| place(row, listing))
+                .transpose()?
+        } else {
+            None
+        };
+        let accounts = rows.into_iter().map(|row| row.account).collect();
+        Ok(Page { accounts, next })
+    }
+
+    /// How many accounts a list has. One statement, which looks at a bounded number of them.
+    pub async fn total_size(&self, listing: &Listing) -> Result<TotalSize> {
+        let query = Query {
+            listing,
+            behind: None,
+            backend: self.db.get_database_backend(),
+        };
+        let rows = self.read(query.count()).await?;
+        let number = |column| -> Result<u32> {
+            let number: Option<i64> = match rows.first() {
+                Some(row) => row.try_get("", column)?,
+                None => None,
+            };
+            Ok(number.and_then(|n| n.try_into().ok()).unwrap_or_default())
+        };
+        Ok(TotalSize {
+            counted: number("matches")?,
+            is_minimum: number("looked_at")? > COUNT,
+        })
+    }
+}
+
+fn read(row: &QueryResult, listing: &Listing) -> Result<Row> {
+    let key = key(row, listing)?;
+    let account = Account::try_from(Model::from_query_result(row, "")?)?;
+    Ok(Row { account, key })
+}
+
+fn place(row: &QueryResult, listing: &Listing) -> Result<Cursor> {
+    let id: Uuid = row.try_get("", "id")?;
+    Ok(Cursor {
+        key: key(row, listing)?,
+        id: id.into(),
+    })
+}
+
+fn key(row: &QueryResult, listing: &Listing) -> Result<Key> {
+    Ok(match listing.order.key {
+        OrderKey::CreateTime | OrderKey::UpdateTime => Key::Time(row.try_get("", "sort_key")?),
+        OrderKey::Email | OrderKey::DisplayName => Key::Text(row.try_get("", "sort_key")?),
+    })
+}
+
+/// On what a page runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Probe,
+    Walk,
+    Trigrams,
+}
+
+struct Query<'q> {
+    listing: &'q Listing,
+    behind: Option<&'q Cursor>,
+    backend: DbBackend,
+}
+
+impl Query<'_> {
+    fn way(&self) -> Way {
+        let listing = self.listing;
+        if listing.words.is_empty() && listing.conjuncts().iter().any(condition::is_probe) {
+            Way::Probe
+        } else if self.has_trigrams() {
+            Way::Trigrams
+        } else {
+            Way::Walk
+        }
+    }
+
+    /// Whether something that has to hold can be looked up among trigrams.
+    fn has_trigrams(&self) -> bool {
+        let words = self.listing.words.iter().map(|word| word.as_str());
+        let parts = self.listing.conjuncts().iter().filter_map(condition::part);
+        let mut words = words.filter(|word| self.backend == DbBackend::Sqlite || is_indexed(word));
+        words.next().is_some() || parts.into_iter().any(has_trigram)
+    }
+
+    fn probe(&self, wanted: usize) -> Statement {
+        let mut sql = self.begin();
+        self.select(&mut sql, "users");
+        self.all_conditions(&mut sql);
+        sql.push(" LIMIT ").bind(wanted as u64);
+        sql.done()
+    }
+
+    fn walk(&self, wanted: usize) -> Statement {
+        let mut sql = self.begin();
+        if self.listing.filter.is_none() && self.listing.words.is_empty() {
+            self.select(&mut sql, "users");
+            self.base(&mut sql);
+            self.order(&mut sql, self.key());
+            sql.push(" LIMIT ").bind(wanted as u64);
+            return sql.done();
+        }
+        sql.push("SELECT * FROM (");
+        self.steps(&mut sql, STEPS);
+        sql.push(") AS steps WHERE TRUE");
+        self.filter(&mut sql);
+        // SQLite would sort what is in order already.
+        if self.backend == DbBackend::Postgres {
+            self.order(&mut sql, "sort_key");
+        }
+        sql.push(" LIMIT ").bind(wanted as u64);
+        sql.done()
+    }
+
+    /// The last account of a walk, when there are accounts behind it.
+    fn end_of_walk(&self) -> Statement {
+        let mut sql = self.begin();
+        sql.push("SELECT id, ")
+            .push(self.key())
+            .push(" AS sort_key FROM users");
+        self.base(&mut sql);
+        self.narrow(&mut sql);
+        self.order(&mut sql, self.key());
+        sql.push(" LIMIT 1 OFFSET ").bind(u64::from(STEPS) - 1);
+        sql.done()
+    }
+
+    /// Only what a walk did not fill asks for trigrams: PostgreSQL does not begin a part of which a
+    /// condition without columns is false.
+    fn walk_then_trigrams(&self, wanted: usize) -> Statement {
+        let mut sql = self.begin();
+        sql.push("WITH walk AS MATERIALIZED (SELECT sort_key, id FROM (");
+        self.steps(&mut sql, FEW_STEPS);
+        sql.push(") AS steps WHERE TRUE");
+        self.filter(&mut sql);
+        sql.push(" LIMIT ").bind(wanted as u64);
+        sql.push("), short AS MATERIALIZED (SELECT (SELECT count(*) FROM walk) < ");
+        sql.bind(wanted as u64);
+        // Who has come to the end of the list has found everything.
+        sql.push(" AND EXISTS (SELECT id FROM users");
+        self.base(&mut sql);
+        self.narrow(&mut sql);
+        self.order(&mut sql, self.key());
+        sql.push(" LIMIT 1 OFFSET ").bind(u64::from(FEW_STEPS) - 1);
+        sql.push(") AS yes), hits AS MATERIALIZED (SELECT ")
+            .push(self.key());
+        sql.push(" AS sort_key, id FROM users");
+        self.all_conditions(&mut sql);
+        sql.push(" AND (SELECT yes FROM short)");
+        sql.push("), page AS (SELECT id FROM walk WHERE NOT (SELECT yes FROM short)");
+        sql.push(" UNION ALL (SELECT id FROM hits");
+        self.order(&mut sql, "sort_key");
+        sql.push(" LIMIT ").bind(wanted as u64).push(")) ");
+        self.select(&mut sql, "page JOIN users USING (id)");
+        self.order(&mut sql, self.key());
+        sql.done()
+    }
+
+    /// The order of the tables is said, or SQLite would try each account in the list's order instead.
+    fn trigrams(&self, wanted: usize) -> Statement {
+        let mut sql = self.begin();
+        let tables = "user_trigrams CROSS JOIN user_search ON user_search.number = user_trigrams.rowid \
+                      CROSS JOIN users ON users.id = user_search.user_id";
+        self.select(&mut sql, tables);
+        self.base(&mut sql);
+        self.narrow(&mut sql);
+        self.matching(&mut sql);
+        self.filter(&mut sql);
+        self.order(&mut sql, self.key());
+        sql.push(" LIMIT ").bind(wanted as u64);
+        sql.done()
+    }
+
+    fn count(&self) -> Statement {
+        let limit = u64::from(COUNT) + 1;
+        let mut sql = self.begin();
+        match self.way() {
+            Way::Walk => {
+                sql.push("SELECT sum(CASE WHEN TRUE");
+                self.filter(&mut sql);
+                sql.push(" THEN 1 ELSE 0 END) AS matches, count(*) AS looked_at FROM (");
+                self.select(&mut sql, "users");
+                self.base(&mut sql);
+                self.narrow(&mut sql);
+                self.order(&mut sql, self.key());
+                sql.push(" LIMIT ").bind(limit).push(") AS steps");
+            }
+            Way::Trigrams if self.backend == DbBackend::Sqlite => {
+                sql.push(
+                    "SELECT count(*) AS matches, count(*) AS looked_at FROM (SELECT 1 FROM \
+                     user_trigrams CROSS JOIN user_search ON user_search.number = user_trigrams.rowid \
+                     CROSS JOIN users ON users.id = user_search.user_id",
+                );
+                self.base(&mut sql);
+                self.matching(&mut sql);
+                self.filter(&mut sql);
+                sql.push(" LIMIT ").bind(limit).push(") AS steps");
+            }
+            Way::Trigrams | Way::Probe => {
+                sql.push(
+                    "SELECT count(*) AS matches, count(*) AS looked_at FROM (SELECT 1 FROM users",
+                );
+                self.all_conditions(&mut sql);
+                sql.push(" LIMIT ").bind(limit).push(") AS steps");
+            }
+        }
+        sql.done()
+    }
+
+    fn begin(&self) -> Sql {
+        Sql::new(self.backend)
+    }
+
+    /// Each column by its name: a later release may add one while this one is running.
+    fn select(&self, sql: &mut Sql, tables: &str) {
+        sql.push("SELECT ").push(&condition::columns());
+        sql.push(", ").push(self.key()).push(" AS sort_key FROM ");
+        sql.push(tables);
+    }
+
+    /// The first accounts of the list, filtered or not.
+    fn steps(&self, sql: &mut Sql, steps: u32) {
+        self.select(sql, "users");
+        self.base(sql);
+        self.narrow(sql);
+        self.order(sql, self.key());
+        sql.push(" LIMIT ").push(&steps.to_string());
+    }
+
+    fn all_conditions(&self, sql: &mut Sql) {
+        self.base(sql);
+        self.narrow(sql);
+        self.filter(sql);
+    }
+
+    /// What the list is of at all, from the place where the page begins.
+    fn base(&self, sql: &mut Sql) {
+        sql.push(if self.listing.with_deleted {
+            " WHERE NOT purged"
+        } else {
+            " WHERE delete_time IS NULL"
+        });
+        if let Some(Cursor { key, id }) = self.behind {
+            sql.push(" AND (").push(self.key()).push(", id) ");
+            sql.push(if self.listing.order.descending {
+                "<"
+            } else {
+                ">"
+            });
+            sql.push(" (");
+            match key {
+                Key::Time(time) => sql.bind(*time),
+                Key::Text(text) => sql.bind(text.clone()),
+            };
+            sql.push(", ").bind(Uuid::from(*id)).push(")");
+        }
+    }
+
+    /// What leaves only few accounts, and has an index for it.
+    fn narrow(&self, sql: &mut Sql) {
+        for conjunct in self.listing.conjuncts() {
+            condition::narrow(conjunct, self.listing.order.key, sql);
+        }
+    }
+
+    /// The filter and the words that are searched for.
+    fn filter(&self, sql: &mut Sql) {
+        if let Some(filter) = &self.listing.filter {
+            sql.push(" AND ");
+            condition::write(filter, sql);
+        }
+        for word in &self.listing.words {
+            sql.push(" AND ");
+            condition::search(word, sql);
+        }
+    }
+
+    fn matching(&self, sql: &mut Sql) {
+        let words = self.listing.words.iter().map(condition::phrase);
+        let parts = self.listing.conjuncts().iter().filter_map(condition::part);
+        let parts = parts
+            .filter(|part| has_trigram(part))
+            .map(condition::quoted);
+        let phrases: Vec<String> = words.chain(parts).collect();
+        sql.push(" AND user_trigrams MATCH ")
+            .bind(phrases.join(" "));
+    }
+
+    fn order(&self, sql: &mut Sql, key: &str) {
+        let direction = if self.listing.order.descending {
+            " DESC"
+        } else {
+            ""
+        };
+        sql.push(" ORDER BY ").push(key).push(direction);
+        sql.push(", id").push(direction);
+    }
+
+    const fn key(&self) -> &'static str {
+        match self.listing.order.key {
+            OrderKey::CreateTime => "create_time",
+            OrderKey::UpdateTime => "update_time",
+            OrderKey::Email => "email_key",
+            OrderKey::DisplayName => "lower(display_name)",
+        }
+    }
+}
+
+/// Whether a word leaves trigrams to `pg_trgm`, which looks at letters and digits alone. In a database
+/// with the locale `C` those are the ones of ASCII.
+fn is_indexed(word: &str) -> bool {
+    let mut runs = word.split(|c: char| !c.is_ascii_alphanumeric());
+    let least = word.chars().count().min(3);
+    runs.any(|run| run.len() >= least)
+}
+
+/// Whether a part of a text has a trigram on either database.
+fn has_trigram(part: &str) -> bool {
+    part.chars().nth(2).is_some() && is_indexed(part)
+}

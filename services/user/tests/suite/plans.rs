@@ -1,0 +1,185 @@
+//! How the database goes about what is asked of it.
+
+use portico_proto::user::v1 as pb;
+use sea_orm::{ConnectionTrait, DbBackend, Statement, TransactionTrait};
+
+use crate::house::{House, on_each};
+
+/// Every kind of list that is offered. None may read the table itself, from one end to the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_list_runs_on_an_index() {
+    on_each(async |house| {
+        house.fill(3000).await;
+        let list = pb::ListUsersRequest::default;
+        let mut lists = Vec::new();
+        for order_by in ["create_time", "update_time", "email", "display_name"] {
+            for direction in ["", " desc"] {
+                let order_by = format!("{order_by}{direction}");
+                lists.push(pb::ListUsersRequest {
+                    order_by: order_by.clone(),
+                    ..list()
+                });
+                for filter in ["email_verified = false", "locale = de OR -time_zone = UTC"] {
+                    lists.push(pb::ListUsersRequest {
+                        order_by: order_by.clone(),
+                        filter: filter.into(),
+                        ..list()
+                    });
+                }
+                for search in ["example", "a", "lovelace ada@"] {
+                    lists.push(pb::ListUsersRequest {
+                        order_by: order_by.clone(),
+                        search: search.into(),
+                        ..list()
+                    });
+                }
+            }
+        }
+        for filter in [
+            "status = ACTIVE",
+            "status = SUSPENDED",
+            "roles : admin",
+            "roles : user",
+            "phone = \"+436601234567\"",
+            "create_time > 2026-01-01T00:00:00Z AND create_time < 2027-01-01T00:00:00Z",
+            "update_time > 2026-01-01T00:00:00Z",
+            "email : \"@example.org\"",
+            "email = \"ada*\"",
+            "email = \"a*\"",
+            "username : ada",
+            "display_name = Ada",
+            "family_name : lovelace",
+            "status = ACTIVE AND create_time > \"2026-01-01T00:00:00Z\" AND email : \"@example.org\"",
+        ] {
+            lists.push(pb::ListUsersRequest {
+                filter: filter.into(),
+                ..list()
+            });
+        }
+        for order_by in ["create_time", "create_time desc"] {
+            for filter in ["", "status = DELETED", "delete_time > 2026-01-01T00:00:00Z"] {
+                lists.push(pb::ListUsersRequest {
+                    order_by: order_by.into(),
+                    filter: filter.into(),
+                    show_deleted: true,
+                    ..list()
+                });
+            }
+        }
+        for request in lists {
+            house.forget_statements();
+            let one = pb::ListUsersRequest {
+                page_size: 1,
+                show_total_size: true,
+                ..request
+            };
+            let page = house.query(one.clone()).await.unwrap();
+            if !page.next_page_token.is_empty() {
+                let next = pb::ListUsersRequest {
+                    page_token: page.next_page_token,
+                    ..one.clone()
+                };
+                house.query(next).await.unwrap();
+            }
+            let statements = house.statements();
+            assert!(!statements.is_empty());
+            for sql in statements {
+                let plan = explain(house, &sql).await;
+                assert_indexed(&plan, &sql, &one);
+                // A page along an index is not sorted. What trigrams find is, and there is little of it.
+                let walks = one.search.is_empty() && one.filter.is_empty();
+                if walks && !sql.contains("count(*)") {
+                    let sorted = |step: &&String| step.contains("Sort") || step.contains("TEMP B-TREE");
+                    assert_eq!(plan.iter().find(sorted), None, "{one:?}\n{sql}\n{plan:#?}");
+                }
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_up_is_one_probe_of_an_index() {
+    on_each(async |house| {
+        let ada = house.create("ada@example.org").await;
+        house.fill(3000).await;
+        let look_up = async |filter: String| {
+            house.forget_statements();
+            let request = pb::ListUsersRequest {
+                filter,
+                ..pb::ListUsersRequest::default()
+            };
+            house.query(request).await.unwrap();
+            let statements = house.statements();
+            assert_eq!(statements.len(), 1);
+            explain(house, &statements[0]).await
+        };
+        for (filter, index) in [
+            (
+                "email = \"Ada@example.org\"".to_owned(),
+                "users_email_key_key|users_by_email|sqlite_autoindex_users",
+            ),
+            ("username = ada".to_owned(), "users_username"),
+            (
+                format!("id = \"{}\"", ada.id),
+                "users_pkey|sqlite_autoindex_users",
+            ),
+            (
+                "email = \"ada@example.org\" AND status = ACTIVE".to_owned(),
+                "users_email_key_key|users_by_email|sqlite_autoindex_users",
+            ),
+        ] {
+            let plan = look_up(filter.clone()).await;
+            let steps: Vec<&String> = plan.iter().filter(|step| step.contains("users")).collect();
+            assert_eq!(steps.len(), 1, "{filter}: {plan:#?}");
+            let probes = index.split('|').any(|index| steps[0].contains(index));
+            assert!(probes, "{filter}: {plan:#?}");
+        }
+    })
+    .await;
+}
+
+fn assert_indexed(plan: &[String], sql: &str, request: &pb::ListUsersRequest) {
+    for step in plan {
+        let scan = step.contains("SCAN users") && !step.contains("INDEX");
+        let bad = scan || step.contains("Seq Scan on users");
+        assert!(!bad, "{request:?}\n{sql}\n{plan:#?}");
+    }
+}
+
+/// The steps of the plan for a statement, whatever its values.
+pub async fn explain(house: &House, sql: &str) -> Vec<String> {
+    let tx = house.db.begin().await.unwrap();
+    let backend = tx.get_database_backend();
+    let (sql, column) = if backend == DbBackend::Sqlite {
+        (format!("EXPLAIN QUERY PLAN {sql}"), "detail")
+    } else {
+        // A table of two rows is rightly scanned, unless that is made dear.
+        for setting in [
+            "enable_seqscan = off",
+            "plan_cache_mode = force_generic_plan",
+        ] {
+            tx.execute_unprepared(&format!("SET LOCAL {setting}"))
+                .await
+                .unwrap();
+        }
+        tx.execute_unprepared(&format!("PREPARE explained AS {sql}"))
+            .await
+            .unwrap();
+        let values = (1..100)
+            .take_while(|n| sql.contains(&format!("${n}")))
+            .count();
+        let values = vec!["NULL"; values].join(", ");
+        (format!("EXPLAIN EXECUTE explained({values})"), "QUERY PLAN")
+    };
+    let rows = tx
+        .query_all_raw(Statement::from_string(backend, sql))
+        .await
+        .unwrap();
+    if backend == DbBackend::Postgres {
+        tx.execute_unprepared("DEALLOCATE explained").await.unwrap();
+    }
+    rows.iter()
+        .map(|row| row.try_get("", column).unwrap())
+        .collect()
+}
