@@ -184,6 +184,7 @@ fn the_address_may_be_left_out_of_an_update() {
 fn items_are_counted_and_checked_by_index() {
     let request = |ids: Vec<&str>| BatchGetUsersRequest {
         ids: ids.into_iter().map(str::to_owned).collect(),
+        read_mask: None,
     };
     assert_eq!(said(&request(vec![ID; 100])), [""; 0]);
     assert_eq!(
@@ -213,6 +214,7 @@ fn items_are_counted_and_checked_by_index() {
 fn too_many_items_are_counted_and_not_looked_into() {
     let request = BatchGetUsersRequest {
         ids: vec!["x".to_owned(); 101],
+        read_mask: None,
     };
     assert_eq!(
         only(&request),
@@ -224,6 +226,7 @@ fn too_many_items_are_counted_and_not_looked_into() {
 fn a_report_ends_before_it_fills_the_head_of_an_answer() {
     let request = BatchGetUsersRequest {
         ids: vec!["x".to_owned(); 100],
+        read_mask: None,
     };
     assert_eq!(request.violations().len(), 32);
     let status = request.validate().unwrap_err();
