@@ -135,7 +135,16 @@ fn a_list_takes_its_fields_from_the_query() {
     let list = &document["paths"]["/api/v1/users"]["get"];
     assert_eq!(
         names(&list["parameters"]),
-        pairs(&[("query", "pageSize"), ("query", "pageToken")])
+        pairs(&[
+            ("query", "pageSize"),
+            ("query", "pageToken"),
+            ("query", "filter"),
+            ("query", "orderBy"),
+            ("query", "search"),
+            ("query", "showDeleted"),
+            ("query", "showTotalSize"),
+            ("query", "readMask"),
+        ])
     );
     let size = &list["parameters"][0]["schema"];
     assert_eq!(

@@ -176,6 +176,7 @@ impl UserService for Accounts {
         Ok(Response::new(ListUsersResponse {
             users: vec![ada()],
             next_page_token: "next".to_owned(),
+            ..ListUsersResponse::default()
         }))
     }
 

@@ -219,13 +219,17 @@ impl Query<'_> {
         sql.push(" LIMIT ").bind(wanted as u64);
         sql.push("), short AS MATERIALIZED (SELECT (SELECT count(*) FROM walk) < ");
         sql.bind(wanted as u64);
-        // Who has come to the end of the list has found everything.
-        sql.push(" AND EXISTS (SELECT id FROM users");
-        self.base(&mut sql);
-        self.narrow(&mut sql);
-        self.order(&mut sql, self.key());
-        sql.push(" LIMIT 1 OFFSET ").bind(u64::from(FEW_STEPS) - 1);
-        sql.push(") AS yes), hits AS MATERIALIZED (SELECT ")
+        // Who has come to the end of the list has found everything. On a first page that is no matter:
+        // trigrams find at once what so short a list has.
+        if self.behind.is_some() {
+            sql.push(" AND EXISTS (SELECT id FROM users");
+            self.base(&mut sql);
+            self.narrow(&mut sql);
+            self.order(&mut sql, self.key());
+            sql.push(" LIMIT 1 OFFSET ").bind(u64::from(FEW_STEPS) - 1);
+            sql.push(")");
+        }
+        sql.push(" AS yes), hits AS MATERIALIZED (SELECT ")
             .push(self.key());
         sql.push(" AS sort_key, id FROM users");
         self.all_conditions(&mut sql);

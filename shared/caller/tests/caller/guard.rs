@@ -185,7 +185,10 @@ impl House {
 }
 
 fn get(id: &str) -> GetUserRequest {
-    GetUserRequest { id: id.into() }
+    GetUserRequest {
+        id: id.into(),
+        ..GetUserRequest::default()
+    }
 }
 
 fn reason<T: std::fmt::Debug>(outcome: Result<T, Status>) -> (Code, Reason) {
