@@ -2,6 +2,8 @@
 
 mod make;
 mod mangle;
+#[path = "../fuzz/src/same.rs"]
+mod same;
 
 use proptest::prelude::*;
 use prost::Message as _;
@@ -10,9 +12,10 @@ use serde_json::Value;
 
 use crate::{
     MessageId, WireFault,
-    testing::{PLANS, POOL, id, numbers_as_floats},
+    testing::{EDITION, PLANS, POOL, id},
 };
 use make::Entropy;
+use same::same;
 
 /// What spoils JSON well.
 const BYTES: &[u8] = b"{}[]\",:\\ 0-e.nulltrue\x00\xff";
@@ -36,7 +39,10 @@ fn ours(id: MessageId, wire: &[u8]) -> Value {
         .to_json(id, wire, &mut out)
         .unwrap_or_else(|error| panic!("{error}: {wire:x?}"));
     check_keys(&out);
-    numbers_as_floats(serde_json::from_slice(&out).expect("JSON"))
+    let mut edition = Vec::new();
+    let outcome = EDITION.to_json(id, wire, &mut edition);
+    assert_eq!((outcome, &edition), (Ok(()), &out), "{wire:x?}");
+    serde_json::from_slice(&out).expect("JSON")
 }
 
 /// `serde_json` keeps the last of equal keys without a word, so they are looked for here, by reading
@@ -51,27 +57,7 @@ fn check_keys(json: &[u8]) {
 fn theirs(message: &DynamicMessage) -> Value {
     // Through text, where a float has as many digits as it needs.
     let text = serde_json::to_string(message).expect("a JSON form");
-    numbers_as_floats(serde_json::from_str(&text).expect("JSON"))
-}
-
-/// Equality, apart from the last digit of doubles: `serde_json` reads it wrong at times. That ours is
-/// right shows when the message is read back.
-fn same(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Number(a), Value::Number(b)) => match (a.as_f64(), b.as_f64()) {
-            (Some(a), Some(b)) => (a - b).abs() <= a.abs() * 1e-15,
-            _ => false,
-        },
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
-        }
-        (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len()
-                && a.iter()
-                    .all(|(name, a)| b.get(name).is_some_and(|b| same(a, b)))
-        }
-        _ => a == b,
-    }
+    serde_json::from_str(&text).expect("JSON")
 }
 
 /// Equality, also of the bytes in an `Any`, whose maps have no order.
@@ -88,6 +74,9 @@ fn read(id: MessageId, json: &str) -> DynamicMessage {
     PLANS
         .to_wire(id, json.as_bytes(), &mut wire)
         .unwrap_or_else(|error| panic!("{error}: {json}"));
+    let mut edition = Vec::new();
+    let outcome = EDITION.to_wire(id, json.as_bytes(), &mut edition);
+    assert_eq!((outcome, &edition), (Ok(()), &wire), "{json}");
     DynamicMessage::decode(descriptor(id), &*wire).expect("well-formed")
 }
 

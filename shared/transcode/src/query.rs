@@ -18,7 +18,8 @@ pub(crate) struct Scope<'s> {
     pub taken: &'s dyn Fn(&str) -> Option<&'static str>,
 }
 
-/// Reads `a.b=1&c=x&c=y` and appends each parameter's field. Gives the targets that were set.
+/// Reads `a.b=1&c=x&c=y` and appends each parameter's field. Gives the targets that were set, without
+/// those that may be set again, so that a form of many costs no more for each of them.
 pub(crate) fn put(
     scope: &Scope<'_>,
     text: &str,
@@ -35,7 +36,9 @@ pub(crate) fn put(
             Target::resolve(scope.plans, scope.root, &name).map_err(|miss| at(miss.into()))?;
         check(scope, &target, &given).map_err(at)?;
         target.put(scope.plans, &value, out).map_err(at)?;
-        given.push(target);
+        if !target.repeated {
+            given.push(target);
+        }
     }
     Ok(given)
 }
@@ -44,8 +47,11 @@ fn check(scope: &Scope<'_>, target: &Target, given: &[Target]) -> Result<(), Ref
     if let Some(why) = (scope.taken)(&target.path) {
         return Err(Refusal::new(Fault::UnknownField, why));
     }
+    if target.repeated {
+        return Ok(());
+    }
     let same = |other: &Target| other.path == target.path;
-    if !target.repeated && given.iter().any(same) {
+    if given.iter().any(same) {
         return Err(Refusal::new(Fault::Duplicate, "is given twice"));
     }
     let excluded = |other: &Target| {

@@ -5,7 +5,7 @@ use crate::{
     from_json::known::{Names, put_text_form},
     plan::{FieldPlan, Kind, Label, MessageId, Plans, Shape},
     scalar,
-    wire::{self, BYTES, END_GROUP, START_GROUP},
+    wire::{self, BYTES, END_GROUP, MAX_DEPTH, START_GROUP},
 };
 
 /// A field that a path capture, a query parameter or a header can set.
@@ -42,6 +42,8 @@ pub(crate) enum Miss {
     Unknown,
     /// There is, and a single text does not make its value.
     NotText,
+    /// It leads deeper than a message may nest.
+    Depth,
 }
 
 impl Target {
@@ -58,6 +60,10 @@ impl Target {
         };
         let (mut at, mut steps) = (root, path.split('.').peekable());
         while let Some(step) = steps.next() {
+            // One level is left for a leaf that is a message, such as a timestamp.
+            if target.parents.len() + 1 >= MAX_DEPTH as usize {
+                return Err(Miss::Depth);
+            }
             let field = plans.field(at, step).ok_or(Miss::Unknown)?;
             target.step(field);
             if steps.peek().is_none() {
@@ -194,6 +200,7 @@ impl From<Miss> for Refusal {
     fn from(miss: Miss) -> Self {
         match miss {
             Miss::Unknown => Self::new(Fault::UnknownField, "is no field of the request"),
+            Miss::Depth => Self::new(Fault::Depth, "is nested deeper than 100 levels"),
             Miss::NotText => Self::new(
                 Fault::UnknownField,
                 "is a field that no single text can set; give it in a body",

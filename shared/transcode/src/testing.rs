@@ -1,5 +1,7 @@
 //! What the tests of this crate share: plans over the protos in `tests/proto`.
 
+mod edition;
+
 use std::{path::Path, sync::LazyLock};
 
 use prost_reflect::{DescriptorPool, DynamicMessage};
@@ -7,7 +9,7 @@ use protox::Compiler;
 
 use crate::{MessageId, Plans, pool};
 
-pub(crate) static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
+static SET: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folders = [
         here.join("tests/proto"),
@@ -22,10 +24,19 @@ pub(crate) static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
             "test/library.proto",
         ])
         .expect("the protos are valid");
-    pool(&compiler.encode_file_descriptor_set()).expect("the descriptors are valid")
+    compiler.encode_file_descriptor_set()
 });
 
+pub(crate) static POOL: LazyLock<DescriptorPool> =
+    LazyLock::new(|| pool(&SET).expect("the descriptors are valid"));
+
 pub(crate) static PLANS: LazyLock<Plans> = LazyLock::new(|| Plans::compile(&POOL));
+
+/// The same messages, with the same ids, as edition 2023 has them.
+pub(crate) static EDITION: LazyLock<Plans> = LazyLock::new(|| {
+    let pool = pool(&edition::set(&SET)).expect("the descriptors are valid");
+    Plans::compile(&pool)
+});
 
 pub(crate) fn id(name: &str) -> MessageId {
     PLANS

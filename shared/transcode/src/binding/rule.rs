@@ -176,7 +176,7 @@ fn captures(plans: &Plans, request: MessageId, template: &Template) -> Result<Ve
         .variables()
         .map(|path| match Target::resolve(plans, request, path) {
             Ok(target) if !target.repeated => Ok(target),
-            Ok(_) | Err(Miss::NotText) => {
+            Ok(_) | Err(Miss::NotText | Miss::Depth) => {
                 Err(format!("captures `{path}`, which a path cannot set"))
             }
             Err(Miss::Unknown) => Err(format!("captures `{path}`, which is no field")),

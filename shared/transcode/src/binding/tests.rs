@@ -348,6 +348,21 @@ fn a_form_is_a_body_too() {
     let error = form("CreateBook", "nope=1").expect_err("unknown");
     assert_eq!((error.place, &*error.field), (Place::Body, "book.nope"));
     assert!(form("GetBook", "a=b").is_err() && form("TagBook", "a=b").is_err());
+    // A parameter that may come again is not compared with all that came before it.
+    let many = "tags=a&".repeat(50_000);
+    let tags = form("CreateBook", &many).map(|sent| sent["book"]["tags"].as_array().map(Vec::len));
+    assert_eq!(tags, Ok(Some(50_000)));
+}
+
+#[test]
+fn parameters_nest_no_deeper_than_messages() {
+    let nested = |levels: usize| format!("/v1/books?filter.{}author=x", "inner.".repeat(levels));
+    // The request, the filter, and 97 more.
+    let (_, sent) = sent("GET", &nested(97), "");
+    assert!(sent["filter"]["inner"].is_object());
+    for levels in [98, 1_000] {
+        assert_eq!(refused("GET", &nested(levels), "").2, Fault::Depth);
+    }
 }
 
 #[test]

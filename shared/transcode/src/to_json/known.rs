@@ -202,13 +202,13 @@ fn camel(path: &str, out: &mut String) -> Option<()> {
     let mut upper = false;
     for c in path.chars() {
         match c {
-            'A'..='Z' => return None,
             'a'..='z' if upper => out.push(c.to_ascii_uppercase()),
             _ if upper => return None,
             '_' => {}
-            _ => out.push(c),
+            'a'..='z' | '0'..='9' | '.' => out.push(c),
+            _ => return None,
         }
         upper = c == '_';
     }
-    (!upper).then_some(())
+    (!upper && !path.is_empty()).then_some(())
 }

@@ -357,6 +357,12 @@ fn faults_name_the_field() {
             "mask",
             WireFault::Unrepresentable("holds a path that has no lowerCamelCase form"),
         ),
+        // Nothing is written that would not be read.
+        (
+            made(|out| put_bytes(83, &made(|out| put_str(1, "a b", out)), out)),
+            "mask",
+            WireFault::Unrepresentable("holds a path that has no lowerCamelCase form"),
+        ),
         (
             made(|out| put_bytes(85, &nan, out)),
             "value",

@@ -1,0 +1,23 @@
+//! When two JSON values mean the same.
+
+use serde_json::Value;
+
+/// Equality, with `1` equal to `1.0`, and apart from the last digit of doubles: `serde_json` reads it
+/// wrong at times. That ours is right shows when it is read back.
+pub fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => match (a.as_f64(), b.as_f64()) {
+            (Some(a), Some(b)) => (a - b).abs() <= a.abs() * 1e-15,
+            _ => false,
+        },
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(name, a)| b.get(name).is_some_and(|b| same(a, b)))
+        }
+        _ => a == b,
+    }
+}
