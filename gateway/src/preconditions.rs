@@ -11,7 +11,8 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// The etag that the caller wants to change, without its quotes. `*` asks for nothing that a service
 /// does not check anyway. A weak tag never matches, and of several only the service could tell which
-/// (RFC 9110, section 13.1.1), so both fail. Reads take no precondition.
+/// (RFC 9110, section 13.1.1), so both fail; what is no entity tag at all is a malformed request. Reads
+/// take no precondition.
 pub fn if_match<'r>(method: &Method, headers: &'r HeaderMap) -> Result<Option<&'r str>, Problem> {
     if method.is_safe() {
         return Ok(None);
@@ -29,10 +30,18 @@ pub fn if_match<'r>(method: &Method, headers: &'r HeaderMap) -> Result<Option<&'
         .and_then(|rest| rest.strip_suffix('"'));
     match inner {
         Some(tag) if !tag.contains('"') && sent.next().is_none() => Ok(Some(tag)),
-        _ => Err(Problem::precondition_failed(
-            "If-Match takes exactly one strong entity tag in quotes",
-        )),
+        _ if text == "*" || is_quoted(text.strip_prefix("W/").unwrap_or(text)) => Err(
+            Problem::precondition_failed("If-Match takes exactly one strong entity tag in quotes"),
+        ),
+        _ => Err(Problem::invalid_field(Fault {
+            field: "If-Match".to_owned(),
+            description: "must be one strong entity tag in quotes, or *".to_owned(),
+        })),
     }
+}
+
+fn is_quoted(text: &str) -> bool {
+    text.len() > 1 && text.starts_with('"') && text.ends_with('"')
 }
 
 /// The key that makes a repetition harmless. Quotes round it are the header's (a structured field), not
@@ -86,22 +95,28 @@ mod tests {
 
     #[test]
     fn weak_or_several_tags_fail() {
-        let cases: [&[&'static str]; 5] = [
+        let cases: [&[&'static str]; 4] = [
             &[r#"W/"a""#],
             &[r#""a", "b""#],
             &[r#""a""#, r#""b""#],
-            &["bare"],
             &["*", r#""a""#],
         ];
         for values in cases {
-            let sent = headers("if-match", values);
-            assert_eq!(
-                if_match(&Method::PUT, &sent)
-                    .err()
-                    .map(|it| it.status().as_u16()),
-                Some(412)
-            );
+            assert_eq!(refused(values), Some(412), "{values:?}");
         }
+    }
+
+    #[test]
+    fn what_is_no_entity_tag_is_a_malformed_request() {
+        for value in ["", "bare", r#"""#, r#""open"#] {
+            assert_eq!(refused(&[value]), Some(400), "{value}");
+        }
+    }
+
+    fn refused(values: &[&'static str]) -> Option<u16> {
+        let sent = headers("if-match", values);
+        let problem = if_match(&Method::PUT, &sent).err()?;
+        Some(problem.status().as_u16())
     }
 
     #[test]
