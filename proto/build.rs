@@ -34,9 +34,11 @@ const SETS: [(&str, &[&str]); 2] = [
         "auth",
         &[
             "portico/auth/v1/auth.proto",
+            "portico/auth/v1/email.proto",
             "portico/auth/v1/import.proto",
             "portico/auth/v1/keys.proto",
             "portico/auth/v1/mfa.proto",
+            "portico/auth/v1/password.proto",
         ],
     ),
 ];

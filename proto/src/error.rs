@@ -53,6 +53,8 @@ reasons! {
     InvalidGrant = "INVALID_GRANT", Unauthenticated;
     /// The one-time password or recovery code is wrong, or was used before.
     InvalidCode = "INVALID_CODE", Unauthenticated;
+    /// The link of a mail is unknown, used, replaced by a newer one, or too old.
+    InvalidLink = "INVALID_LINK", InvalidArgument;
     /// The token lacks a scope, or the thing belongs to somebody else.
     InsufficientScope = "INSUFFICIENT_SCOPE", PermissionDenied;
     /// The last proof of who is calling is too old for what is asked; prove a factor, or sign in anew.

@@ -1,21 +1,25 @@
 //! What every use case works with.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use chrono::TimeDelta;
-use portico_cache::Denylist;
+use portico_cache::{Cache, Denylist};
 use portico_caller::LEEWAY_SECONDS;
 use portico_service::{Backend, Clock, Config, Frame, Secret, config::AuthConfig};
 use sea_orm::DatabaseConnection;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{
     domain::{Random, Session, narrow},
     error::Error,
+    guessing::{Devices, Guard},
     keys::{Algorithm, KeyRing, MasterKeys, Schedule, Vault},
+    links::Pages,
+    mail::Sender,
     mfa,
-    passwords::{Hasher, Phc, Pool},
+    passwords::Passwords,
     roles::Roles,
     storage::{Account, Storage},
     tokens::{AccessToken, Issuer, RefreshToken, Subject, Successors},
@@ -35,17 +39,15 @@ pub(crate) struct Core {
     pub(crate) users: Users,
     pub(crate) denylist: Revocations,
     pub(crate) limits: Limits,
+    pub(crate) guard: Guard,
+    pub(crate) devices: Devices,
+    pub(crate) sender: Sender,
+    pub(crate) links: Pages,
+    /// Rung when a mail was queued.
+    pub(crate) outbox: Notify,
+    pub(crate) requires_verified_email: bool,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
-}
-
-/// How passwords are hashed, and where.
-#[derive(Debug)]
-pub(crate) struct Passwords {
-    pub(crate) hasher: Hasher,
-    pub(crate) pool: Pool,
-    /// Stands in for the hash of an account that has none.
-    pub(crate) dummy: Phc,
 }
 
 /// How long things last.
@@ -114,6 +116,8 @@ pub(crate) struct Grant {
     pub(crate) refresh: RefreshToken,
     pub(crate) session_id: Uuid,
     pub(crate) scope: String,
+    /// For the device, after a sign-in.
+    pub(crate) device_token: String,
 }
 
 impl Core {
@@ -122,6 +126,7 @@ impl Core {
         config: &Config,
         db: DatabaseConnection,
         users: Backend,
+        cache: Arc<dyn Cache>,
         denylist: Denylist,
         frame: &Frame,
     ) -> anyhow::Result<Self> {
@@ -129,11 +134,6 @@ impl Core {
         let (clock, random) = (frame.clock.clone(), Random::system());
         let master = auth.master_key.as_ref().map(Secret::expose);
         let master = MasterKeys::parse(master.unwrap_or_default())?;
-        let hasher = Hasher::new(
-            auth.argon2_memory_kib,
-            auth.argon2_iterations,
-            auth.argon2_parallelism,
-        )?;
         let algorithm = Algorithm::parse(&auth.signing_algorithm)
             .context("AUTH__SIGNING_ALGORITHM is none of ES256, EdDSA and RS256")?;
         let limits = Limits::new(auth);
@@ -158,11 +158,13 @@ impl Core {
             random.clone(),
         );
         Ok(Self {
-            passwords: Passwords {
-                dummy: hasher.dummy(&random),
-                pool: Pool::new(auth.hashing_threads, auth.hashing_queue),
-                hasher,
-            },
+            passwords: Passwords::new(auth, &random)?,
+            guard: Guard::new(auth, &master, portico_cache::Limits::new(cache)),
+            devices: Devices::new(&master),
+            sender: Sender::new(auth)?,
+            links: Pages::new(auth),
+            outbox: Notify::new(),
+            requires_verified_email: auth.requires_verified_email(),
             users: Users::new(users, issuer.clone()),
             roles: Roles::new(storage.clone()),
             successors: Successors::new(&master),
@@ -190,6 +192,7 @@ impl Core {
             refresh,
             session_id: session.id,
             scope,
+            device_token: String::new(),
         })
     }
 
@@ -215,15 +218,5 @@ impl Core {
             roles: account.roles,
         })?;
         Ok((access, scope))
-    }
-
-    /// Hashes a password when a thread is free.
-    pub(crate) async fn hash(&self, password: String) -> Result<Phc, Error> {
-        let (hasher, salt) = (self.passwords.hasher.clone(), self.random.bytes());
-        let hashing = self
-            .passwords
-            .pool
-            .run(move || hasher.hash(&password, salt));
-        Ok(hashing.await?)
     }
 }

@@ -36,6 +36,14 @@ pub(crate) enum Error {
     NotEnrolled,
     #[error("no account has the id")]
     UserNotFound,
+    #[error("the link is not good")]
+    InvalidLink,
+    #[error("another account has the address")]
+    EmailTaken,
+    #[error("too many attempts")]
+    TooManyAttempts(Duration),
+    #[error("the file of breached passwords cannot be read: {0}")]
+    BreachedPasswords(std::io::Error),
     #[error("the account has no such open session")]
     SessionNotFound,
     #[error("the hashing queue is full")]
@@ -87,6 +95,14 @@ impl From<Error> for Status {
             }
             Error::NotEnrolled => Reason::MfaNotEnrolled.status("the account has no second factor"),
             Error::UserNotFound => Reason::UserNotFound.status("no account has the id"),
+            Error::InvalidLink => Reason::InvalidLink
+                .status("the link is unknown, used, replaced by a newer one, or too old"),
+            Error::EmailTaken => {
+                Reason::EmailTaken.status("another account has this e-mail address")
+            }
+            Error::TooManyAttempts(delay) => {
+                Reason::TooManyAttempts.retry_after("too many attempts; try again later", delay)
+            }
             Error::SessionNotFound => {
                 Reason::SessionNotFound.status("the account has no such open session")
             }
@@ -103,7 +119,8 @@ impl From<Error> for Status {
             cause @ (Error::Storage(_)
             | Error::SealedKey(_)
             | Error::SealedFactor(_)
-            | Error::NoSigningKey) => {
+            | Error::NoSigningKey
+            | Error::BreachedPasswords(_)) => {
                 tracing::error!(%cause, "a call failed");
                 Reason::Internal.status("the service made a mistake")
             }

@@ -1,11 +1,15 @@
 //! Sign-in with an address and a password.
 
+use uuid::Uuid;
+
 use crate::{
     core::{Core, Grant},
     domain::{Assurance, Client, Email, Session, Status},
     error::Error,
+    guessing::Device,
+    mail::{Kind, Mail},
     mfa::{self, Challenge},
-    passwords::{Hasher, Phc},
+    passwords::{Password, Phc, Verdict},
     storage::{Account, NewSession},
     tokens::RefreshToken,
 };
@@ -13,7 +17,9 @@ use crate::{
 /// What somebody presents.
 pub(crate) struct Login {
     pub(crate) email: Email,
-    pub(crate) password: String,
+    pub(crate) password: Password,
+    /// What an earlier sign-in on the device answered.
+    pub(crate) device_token: String,
     /// The scopes that are asked for; empty asks for all.
     pub(crate) scope: String,
     pub(crate) client: Client,
@@ -34,6 +40,7 @@ pub(crate) async fn login(core: &Core, login: Login) -> Result<SignIn, Error> {
         Ok(SignIn::Challenge(_)) => "challenged",
         Err(Error::InvalidCredentials) => "refused",
         Err(Error::Overloaded(_)) => "overloaded",
+        Err(Error::TooManyAttempts(_)) => "limited",
         Err(_) => "failed",
     };
     metrics::counter!("auth_sign_ins_total", "outcome" => label).increment(1);
@@ -41,50 +48,92 @@ pub(crate) async fn login(core: &Core, login: Login) -> Result<SignIn, Error> {
 }
 
 async fn sign_in(core: &Core, login: Login) -> Result<SignIn, Error> {
-    let account = authenticate(core, &login.email, login.password).await?;
-    if let Some(challenge) = mfa::due(core, &account, &login.scope).await? {
-        return Ok(SignIn::Challenge(challenge));
-    }
-    let grant = open(core, account, login.scope, login.client).await?;
-    Ok(SignIn::Open(Box::new(grant)))
+    let Login {
+        email,
+        password,
+        device_token,
+        scope,
+        client,
+    } = login;
+    let device = core.devices.read(&device_token, &email, core.clock.now());
+    let attempt = core.guard.sign_in(&email, &client, device.as_ref()).await?;
+    let outcome = async {
+        let account = authenticate(core, &email, password).await?;
+        if let Some(challenge) = mfa::due(core, &account, &scope).await? {
+            return Ok(SignIn::Challenge(challenge));
+        }
+        let grant = open(core, account, scope, client, device).await?;
+        Ok(SignIn::Open(Box::new(grant)))
+    };
+    let outcome = outcome.await;
+    attempt.settle(&outcome).await;
+    outcome
 }
 
 /// The active account of an address and its password. One statement, and one more when the password is
 /// hashed anew.
-async fn authenticate(core: &Core, email: &Email, password: String) -> Result<Account, Error> {
+async fn authenticate(core: &Core, email: &Email, password: Password) -> Result<Account, Error> {
     let account = core.storage.account_by_email(email.key()).await?;
     let usable = account.filter(|account| account.status == Status::Active);
-    let stored = usable.as_ref().and_then(|account| account.phc.clone());
-
-    // Whoever has no password here costs as much time as somebody who has one.
-    let phc = stored
-        .clone()
-        .unwrap_or_else(|| core.passwords.dummy.clone());
-    let is_outdated = core.passwords.hasher.is_outdated(&phc);
-    let (password, right) = verify(core, password, phc).await?;
-    let (Some(account), Some(stored), true) = (usable, stored, right) else {
-        return Err(Error::InvalidCredentials);
-    };
-    if is_outdated {
-        rehash(core, &account, password, &stored).await;
-    }
-    Ok(account)
+    check(core, usable, password)
+        .await?
+        .filter(|account| account.email_verified || !core.requires_verified_email)
+        .ok_or(Error::InvalidCredentials)
 }
 
-/// Opens a session of an account that has proved everything it has to. One statement.
+/// The account, when the password is its own. Whoever has no password here costs as much time as somebody
+/// who has one.
+pub(crate) async fn check(
+    core: &Core,
+    account: Option<Account>,
+    password: Password,
+) -> Result<Option<Account>, Error> {
+    let stored = account.as_ref().and_then(|account| account.phc.as_ref());
+    let (password, verdict) = core.passwords.verify(password, stored).await?;
+    let Some(mut account) = account else {
+        return Ok(None);
+    };
+    match (verdict, account.phc.take()) {
+        (Verdict::Wrong, _) | (_, None) => return Ok(None),
+        (Verdict::Right, stored) => account.phc = stored,
+        (Verdict::RightAndOutdated, Some(stored)) => {
+            account.phc = Some(rehash(core, account.id, password, stored).await);
+        }
+    }
+    Ok(Some(account))
+}
+
+/// Opens a session of an account that has proved everything it has to. One statement, and one more when
+/// its owner is told of a new device.
 async fn open(
     core: &Core,
     account: Account,
     scope: String,
     client: Client,
+    device: Option<Device>,
 ) -> Result<Grant, Error> {
+    let now = core.clock.now();
+    let notice = notice(core, &account, &client, device.as_ref()).await;
+    let device_token = core
+        .devices
+        .issue(device.as_ref(), &account.email, now, &core.random);
     let (session, refresh) = session(core, &account, scope, client, Assurance::Password);
     let stored = as_stored(&session, &refresh);
     if !core.storage.open_session(&stored).await? {
         // The account was suspended since it was read.
         return Err(Error::InvalidCredentials);
     }
-    core.grant(account, &session, refresh)
+    if let Some(notice) = notice {
+        // The sign-in stands, whatever becomes of the notice.
+        match core.storage.queue_mail(&notice, now, &core.random).await {
+            Ok(()) => core.outbox.notify_one(),
+            Err(error) => tracing::warn!(%error, "nobody is told of a new device"),
+        }
+    }
+    Ok(Grant {
+        device_token,
+        ..core.grant(account, &session, refresh)?
+    })
 }
 
 /// A session that begins now, and the first token of its family.
@@ -102,6 +151,7 @@ pub(crate) fn session(
         scope,
         user_agent: client.user_agent,
         ip_address: client.ip_address,
+        device_name: client.device_name,
         assurance,
         auth_time: now,
         create_time: now,
@@ -121,25 +171,40 @@ pub(crate) fn as_stored<'a>(session: &'a Session, refresh: &RefreshToken) -> New
     }
 }
 
-async fn verify(core: &Core, password: String, phc: Phc) -> Result<(String, bool), Error> {
-    let verifying = core.passwords.pool.run(move || {
-        let right = Hasher::verify(&password, &phc);
-        (password, right)
-    });
-    Ok(verifying.await?)
+/// What the owner of an account is told of a device that is not known: once a day for each client, and
+/// only at an address that is known to be theirs.
+async fn notice(
+    core: &Core,
+    account: &Account,
+    client: &Client,
+    device: Option<&Device>,
+) -> Option<Mail> {
+    if device.is_some() || !account.email_verified {
+        return None;
+    }
+    let whose = format!("{} {}", account.id, client.ip_address);
+    if !core.guard.first_today("new-device", &whose).await {
+        return None;
+    }
+    let mail = Mail::to_account(Kind::NewDevice, account.id, &account.email);
+    Some(mail.from_client(client))
 }
 
-/// Hashes a right password at today's cost. The sign-in goes on without it when there is no room.
-async fn rehash(core: &Core, account: &Account, password: String, old: &Phc) {
-    let replaced = match core.hash(password).await {
-        Ok(new) => {
-            let now = core.clock.now();
-            let replacing = core.storage.replace_credential(account.id, old, &new, now);
-            replacing.await.map_err(Error::from)
-        }
-        Err(error) => Err(error),
+/// Hashes a right password at today's cost and answers the hash that is stored now. The sign-in goes on
+/// without it when there is no room.
+async fn rehash(core: &Core, user_id: Uuid, password: Password, old: Phc) -> Phc {
+    let replaced = async {
+        let new = core.passwords.hash_anew(password).await?;
+        let now = core.clock.now();
+        let storage = &core.storage;
+        let replaced = storage.replace_credential(user_id, &old, &new, now).await?;
+        Ok::<_, Error>(replaced.then_some(new))
     };
-    if let Err(error) = replaced {
-        tracing::warn!(user_id = %account.id, %error, "a password was not hashed anew");
+    match replaced.await {
+        Ok(new) => new.unwrap_or(old),
+        Err(error) => {
+            tracing::warn!(%user_id, %error, "a password was not hashed anew");
+            old
+        }
     }
 }

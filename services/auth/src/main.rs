@@ -21,9 +21,9 @@ impl Program for Auth {
         database::supervise::<Migrator>(&db, frame).await?;
         let redis = config.cache.redis_url.as_ref().map(Secret::expose);
         let cache = portico_cache::connect(redis).await?;
-        let denylist = Denylist::start(cache, &frame.tasks, frame.stop.clone());
+        let denylist = Denylist::start(cache.clone(), &frame.tasks, frame.stop.clone());
         let users = Backend::connect(&config.user.url).context("USER__URL")?;
-        let auth = portico_auth::start(config, db, users, denylist, frame).await?;
+        let auth = portico_auth::start(config, db, users, cache, denylist, frame).await?;
         process
             .serve_grpc(config.auth.listen, auth.backend.clone())
             .await?;

@@ -4,7 +4,6 @@
 //! any point leaves either nothing or a note by which anybody can finish, and asking the user service
 //! again with the same id is harmless. A taken address takes the same steps as a free one.
 
-use portico_proto::error::Violation;
 use uuid::Uuid;
 
 use crate::{
@@ -12,7 +11,8 @@ use crate::{
     crash,
     domain::{Email, Identity},
     error::Error,
-    passwords::is_common,
+    mail::{Kind, Mail},
+    passwords::NewPassword,
     storage::Registration,
     users::Refused,
 };
@@ -43,13 +43,9 @@ pub(crate) async fn register(
     ask: Register,
     mark: Option<&str>,
 ) -> Result<Outcome, Error> {
-    if is_common(&ask.password) {
-        return Err(Error::Invalid(vec![Violation::new(
-            "password",
-            "is one of the commonest; choose another one",
-        )]));
-    }
-    let phc = core.hash(ask.password).await?;
+    let password = NewPassword::parse("password", &ask.password);
+    let password = password.map_err(|fault| Error::Invalid(vec![fault]))?;
+    let phc = core.passwords.hash(password).await?;
     let now = core.clock.now();
     let mut registration = Registration {
         id: core.random.uuid(now),
@@ -69,17 +65,25 @@ pub(crate) async fn complete(
     registration: &Registration,
     mark: Option<&str>,
 ) -> Result<Outcome, Error> {
-    match core.users.provision(registration).await {
+    let provisioned = match core.users.provision(registration).await {
+        // Whoever runs the system has said whose address it is, so nobody has to prove it.
+        Ok(identity) if mark.is_some() && !identity.email_verified => {
+            let email = &registration.email;
+            core.users.confirm_email(identity.id, email, email).await
+        }
+        provisioned => provisioned,
+    };
+    match provisioned {
         Ok(identity) => {
             crash::point("register.provisioned");
             finish(core, registration, &identity, mark).await
         }
-        Err(Refused::EmailTaken) => {
-            abandon(core, registration).await?;
+        Err(Refused::EmailTaken | Refused::Moved) => {
+            abandon(core, registration, Some(Kind::Taken)).await?;
             Ok(Outcome::Taken)
         }
         Err(Refused::Invalid(violations)) => {
-            abandon(core, registration).await?;
+            abandon(core, registration, None).await?;
             Err(Error::Invalid(violations))
         }
         Err(Refused::Away(status)) => {
@@ -105,10 +109,18 @@ async fn finish(
         .await?;
     if let Some(mark) = mark {
         tx.put_setting(mark, &identity.id.to_string()).await?;
+    } else {
+        let mail = if created {
+            Mail::to_account(Kind::Verify, identity.id, &identity.email)
+        } else {
+            Mail::to_address(Kind::Taken, &identity.email)
+        };
+        tx.queue_mail(&mail, now, &core.random).await?;
     }
     crash::point("register.finishing");
     tx.commit().await?;
     crash::point("register.finished");
+    core.outbox.notify_one();
     Ok(if created {
         Outcome::Created(identity.id)
     } else {
@@ -116,9 +128,20 @@ async fn finish(
     })
 }
 
-async fn abandon(core: &Core, registration: &Registration) -> Result<(), Error> {
+async fn abandon(
+    core: &Core,
+    registration: &Registration,
+    kind: Option<Kind>,
+) -> Result<(), Error> {
+    let now = core.clock.now();
     let tx = core.storage.begin().await?;
     tx.remove_registration(registration).await?;
     tx.pretend(registration.email.key()).await?;
-    Ok(tx.commit().await?)
+    if let Some(kind) = kind {
+        let mail = Mail::to_address(kind, &registration.email);
+        tx.queue_mail(&mail, now, &core.random).await?;
+    }
+    tx.commit().await?;
+    core.outbox.notify_one();
+    Ok(())
 }

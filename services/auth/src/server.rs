@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use portico_cache::Denylist;
+use portico_cache::{Cache, Denylist};
 use portico_caller::{Guard, Keys, Policies, Verifier};
 use portico_proto::auth::{
     DESCRIPTOR_SET,
     v1::{
-        auth_service_server::AuthServiceServer, import_service_server::ImportServiceServer,
-        key_service_server::KeyServiceServer, mfa_service_server::MfaServiceServer,
+        auth_service_server::AuthServiceServer, email_service_server::EmailServiceServer,
+        import_service_server::ImportServiceServer, key_service_server::KeyServiceServer,
+        mfa_service_server::MfaServiceServer, password_service_server::PasswordServiceServer,
         session_service_server::SessionServiceServer,
     },
 };
@@ -22,9 +23,9 @@ use crate::{
     core::Core,
     error::Error,
     feed,
-    grpc::{AuthApi, ImportApi, KeyApi, MfaApi, SessionApi},
+    grpc::{AuthApi, EmailApi, ImportApi, KeyApi, MfaApi, PasswordApi, SessionApi},
     lease::Lease,
-    repair, upkeep,
+    mail, repair, upkeep,
 };
 
 /// The running service.
@@ -47,11 +48,19 @@ pub async fn start(
     config: &Config,
     db: DatabaseConnection,
     users: Backend,
+    cache: Arc<dyn Cache>,
     denylist: Denylist,
     frame: &Frame,
 ) -> anyhow::Result<Auth> {
     let check = frame.readiness.check("auth");
-    let core = Arc::new(Core::new(config, db, users, denylist.clone(), frame)?);
+    let core = Arc::new(Core::new(
+        config,
+        db,
+        users,
+        cache,
+        denylist.clone(),
+        frame,
+    )?);
 
     let keys = Keys::new(Arc::new(core.keys.clone()));
     let (issuer, audience) = (&config.auth.issuer, &config.auth.audience);
@@ -74,6 +83,7 @@ pub async fn start(
     let (tasks, stop) = (&frame.tasks, &frame.stop);
     let keeping = upkeep::run(core.clone(), lease("keys"), check, prepared, stop.clone());
     tasks.spawn(keeping);
+    tasks.spawn(mail::run(core.clone(), stop.clone()));
     tasks.spawn(feed::run(core.clone(), lease("feed"), stop.clone()));
     tasks.spawn(repair::run(
         core.clone(),
@@ -98,7 +108,11 @@ fn open_door(core: &Arc<Core>, verifier: Verifier, frame: &Frame) -> anyhow::Res
         core: Arc::clone(core),
         stop: frame.stop.clone(),
     });
+    let passwords = PasswordServiceServer::new(PasswordApi(Arc::clone(core)));
+    let emails = EmailServiceServer::new(EmailApi(Arc::clone(core)));
     let routes = Routes::new(guard.named_layer(auth))
+        .add_service(guard.named_layer(passwords))
+        .add_service(guard.named_layer(emails))
         .add_service(guard.named_layer(sessions))
         .add_service(guard.named_layer(mfa))
         .add_service(guard.named_layer(import))

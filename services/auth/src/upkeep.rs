@@ -16,9 +16,10 @@ use crate::{
 };
 
 /// The tables whose rows end by themselves.
-const EXPIRING: [&Expiring; 3] = [
+const EXPIRING: [&Expiring; 4] = [
     &storage::CHALLENGES,
     &storage::ENROLMENTS,
+    &storage::LINKS,
     &storage::SESSIONS,
 ];
 

@@ -6,9 +6,9 @@ use portico_caller::Bearer;
 use portico_proto::{
     error::{Reason, Violation},
     user::v1::{
-        AcknowledgeRequest, ImportUserBatchRequest, ImportUserResult, ProvisionUserRequest,
-        SnapshotRequest, SnapshotResponse, User, UserChange, UserStatus, WatchRequest,
-        WatchResponse, provisioning_service_client::ProvisioningServiceClient,
+        AcknowledgeRequest, ConfirmEmailRequest, ImportUserBatchRequest, ImportUserResult,
+        ProvisionUserRequest, SnapshotRequest, SnapshotResponse, User, UserChange, UserStatus,
+        WatchRequest, WatchResponse, provisioning_service_client::ProvisioningServiceClient,
         transfer_service_client::TransferServiceClient, user_events_client::UserEventsClient,
     },
 };
@@ -43,13 +43,15 @@ pub(crate) struct Users {
     transfer: TransferServiceClient<Transport>,
 }
 
-/// Why an account was not created.
+/// Why an account was not created or changed.
 #[derive(Debug)]
 pub(crate) enum Refused {
     /// Another account has the address, or this one has got another address meanwhile.
     EmailTaken,
     /// The user service's rules are stricter than ours.
     Invalid(Vec<Violation>),
+    /// There is no such account, or it has another address by now.
+    Moved,
     /// Nobody knows whether it was created; asking again with the same id tells.
     Away(Status),
 }
@@ -79,16 +81,27 @@ impl Users {
         });
         request.set_timeout(PATIENCE);
         let mut client = self.provisioning.clone();
-        let answered = tokio::time::timeout(PATIENCE, client.provision_user(request)).await;
-        let response = answered
-            .map_err(|_| Refused::Away(Status::deadline_exceeded("no answer in time")))?
-            .map_err(Refused::from)?;
-        response
-            .into_inner()
-            .change
-            .as_ref()
-            .and_then(identity)
-            .ok_or_else(|| Refused::Away(Status::internal("the answer cannot be understood")))
+        let response = in_time(client.provision_user(request)).await?;
+        understood(response.change.as_ref())
+    }
+
+    /// Notes that a person has proved an address to be theirs, which the account gets if it had `previous`
+    /// until now. Asking again answers the same account.
+    pub(crate) async fn confirm_email(
+        &self,
+        id: Uuid,
+        email: &Email,
+        previous: &Email,
+    ) -> Result<Identity, Refused> {
+        let mut request = Request::new(ConfirmEmailRequest {
+            id: id.to_string(),
+            email: email.as_str().to_owned(),
+            previous_email: previous.as_str().to_owned(),
+        });
+        request.set_timeout(PATIENCE);
+        let mut client = self.provisioning.clone();
+        let response = in_time(client.confirm_email(request)).await?;
+        understood(response.change.as_ref())
     }
 
     /// Follows the feed after a place in it.
@@ -96,6 +109,21 @@ impl Users {
         let mut client = self.events.clone();
         Ok(client.watch(WatchRequest { after }).await?.into_inner())
     }
+}
+
+async fn in_time<T>(
+    call: impl Future<Output = Result<tonic::Response<T>, Status>>,
+) -> Result<T, Refused> {
+    let answered = tokio::time::timeout(PATIENCE, call).await;
+    let response =
+        answered.map_err(|_| Refused::Away(Status::deadline_exceeded("no answer in time")))?;
+    Ok(response?.into_inner())
+}
+
+fn understood(change: Option<&UserChange>) -> Result<Identity, Refused> {
+    change
+        .and_then(identity)
+        .ok_or_else(|| Refused::Away(Status::internal("the answer cannot be understood")))
 }
 
 impl Users {
@@ -145,6 +173,9 @@ impl From<Status> for Refused {
         let moved = reason == Some(Reason::IdempotencyKeyReused);
         if moved || reason == Some(Reason::EmailTaken) || status.code() == Code::AlreadyExists {
             return Self::EmailTaken;
+        }
+        if matches!(reason, Some(Reason::UserNotFound | Reason::StatusConflict)) {
+            return Self::Moved;
         }
         if status.code() != Code::InvalidArgument {
             return Self::Away(status);

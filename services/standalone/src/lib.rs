@@ -59,7 +59,7 @@ pub async fn start(config: &Config, frame: &Frame) -> anyhow::Result<System> {
 
     let redis = config.cache.redis_url.as_ref().map(Secret::expose);
     let cache = portico_cache::connect(redis).await?;
-    let denylist = Denylist::start(cache, &frame.tasks, frame.stop.clone());
+    let denylist = Denylist::start(cache.clone(), &frame.tasks, frame.stop.clone());
 
     // The user service checks tokens by auth's keys, and auth creates accounts in the user service.
     let keys = Arc::new(LateKeys::default());
@@ -71,8 +71,15 @@ pub async fn start(config: &Config, frame: &Frame) -> anyhow::Result<System> {
         frame.clock.clone(),
     );
     let users = portico_user::start(&config, users_db, verifier.clone(), frame).await?;
-    let auth =
-        portico_auth::start(&config, auth_db, users.clone(), denylist.clone(), frame).await?;
+    let auth = portico_auth::start(
+        &config,
+        auth_db,
+        users.clone(),
+        cache,
+        denylist.clone(),
+        frame,
+    )
+    .await?;
     keys.come_from(auth.backend.clone());
 
     let administrator = administrator::create(&config, &auth, &folder).await?;

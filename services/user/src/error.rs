@@ -37,6 +37,9 @@ pub enum Error {
     /// The account is not in the state that the client has seen.
     #[error("the account was changed meanwhile")]
     EtagMismatch,
+    /// The account has another address by now than the one that was asked about.
+    #[error("the account has another address by now")]
+    AddressMoved,
     /// The idempotency key came with another request before.
     #[error("the idempotency key was used for another request")]
     KeyReused,
@@ -148,6 +151,9 @@ impl From<Error> for Status {
             Error::UserNotFound => Reason::UserNotFound.status("there is no such account"),
             Error::EtagMismatch => Reason::EtagMismatch
                 .status("the account was changed meanwhile; read it again and repeat the change"),
+            Error::AddressMoved => {
+                Reason::StatusConflict.status("the account has another e-mail address by now")
+            }
             Error::KeyReused => Reason::IdempotencyKeyReused
                 .status("this idempotency key was used for another request"),
             Error::LastAdministrator => Reason::LastAdministrator

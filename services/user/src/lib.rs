@@ -4,6 +4,7 @@
 //! The imports go one way: `domain` ← `wire` ← `storage` ← use cases (a file each) ← `grpc` ←
 //! `server`.
 
+mod confirm_email;
 mod create;
 mod domain;
 mod error;

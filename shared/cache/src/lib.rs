@@ -1,12 +1,14 @@
-//! What processes of one deployment share and may lose: values with a time to live, and sets of marks
-//! that every process hears of at once.
+//! What processes of one deployment share and may lose: values with a time to live, counts of what may
+//! happen so often, and sets of marks that every process hears of at once.
 //!
 //! One trait, [`Cache`], with two makes: in memory for a single process, Redis for several. On top of
 //! it stands the [`Denylist`] of ended sessions. Nothing in a cache is the only copy of anything: when
 //! Redis is away the calls fail within a quarter of a second and the callers go on with what they know.
 
 mod denylist;
+mod limits;
 mod memory;
+mod rate;
 mod redis;
 
 use std::{sync::Arc, time::Duration};
@@ -15,7 +17,13 @@ use bytes::Bytes;
 use futures_util::{future::BoxFuture, stream::BoxStream};
 use tokio::time::Instant;
 
-pub use self::{denylist::Denylist, memory::Memory, redis::Redis};
+pub use self::{
+    denylist::Denylist,
+    limits::Limits,
+    memory::Memory,
+    rate::{Rate, Taken},
+    redis::Redis,
+};
 
 /// What a cache call answers.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -43,7 +51,7 @@ pub struct Mark {
     pub remaining: Duration,
 }
 
-/// Values and marks with a time to live.
+/// Values, counts and marks with a time to live.
 ///
 /// A key that belongs together with others names what they share in braces (`idempotency:{user-1}:k`),
 /// so that a Redis cluster keeps them in one place. Every value may be gone before its time: a bounded
@@ -66,6 +74,24 @@ pub trait Cache: Send + Sync + 'static {
 
     /// Removes a key, if it is there.
     fn remove<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<()>>;
+
+    /// Takes `cost` from every one of a key's rates, or from none when one has not so much left; of several
+    /// who take at once, each sees what the others took. The rates of a key are always the same ones, in
+    /// the same order. A `cost` of 0 only looks.
+    fn take<'a>(
+        &'a self,
+        key: &'a str,
+        rates: &'a [Rate],
+        cost: u32,
+    ) -> BoxFuture<'a, Result<Taken>>;
+
+    /// Puts back into every one of a key's rates what was taken from it.
+    fn put_back<'a>(
+        &'a self,
+        key: &'a str,
+        rates: &'a [Rate],
+        cost: u32,
+    ) -> BoxFuture<'a, Result<()>>;
 
     /// Adds marks to a set and tells everybody who watches it. A member that is there already stays
     /// for the longer of the two times.

@@ -18,18 +18,23 @@ use quick_cache::{
 };
 use tokio::{sync::broadcast, time::Instant};
 
-use crate::{Cache, Mark, Result, deadline};
+use crate::{Cache, Mark, Rate, Result, Taken, deadline, rate};
 
 /// How much all values and their keys may take together, in bytes.
 const CAPACITY: u64 = 16 << 20;
+/// How many keys are counted. Each takes some 200 bytes; the least used go first.
+const MOST_COUNTS: usize = 100_000;
 /// What an entry takes beside its key and value, roughly, in bytes.
 const OVERHEAD: u64 = 96;
 /// How many marks a watcher may be behind before it has to read the whole set again.
 const BACKLOG: usize = 1024;
 
-/// Values and marks in the memory of this process; bounded, and gone with it.
+/// Values, counts and marks in the memory of this process; bounded, and gone with it.
 pub struct Memory {
     values: Bounded<String, Held, Weight>,
+    /// When what was taken of each key's rates will have come back, in microseconds after `start`.
+    counts: Bounded<String, Vec<u64>>,
+    start: Instant,
     sets: Mutex<HashMap<String, Set>>,
 }
 
@@ -60,12 +65,43 @@ impl Memory {
     pub fn new() -> Self {
         Self {
             values: Bounded::with_weighter(1024, CAPACITY, Weight),
+            counts: Bounded::new(MOST_COUNTS),
+            start: Instant::now(),
             sets: Mutex::default(),
         }
     }
 
     fn sets(&self) -> MutexGuard<'_, HashMap<String, Set>> {
         self.sets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the counts of a key, which nobody else changes meanwhile.
+    fn count<T>(&self, key: &str, change: impl Fn(&mut Vec<u64>) -> T) -> T {
+        let found = self.counts.entry(key, None, |_, ends: &mut Vec<u64>| {
+            EntryAction::Retain(change(ends))
+        });
+        let mut ends = Vec::new();
+        match found {
+            EntryResult::Retained(done) => done,
+            EntryResult::Vacant(guard) => {
+                let done = change(&mut ends);
+                // The guard fails only when the key was set meanwhile, which nobody does otherwise.
+                guard.insert(ends).ok();
+                done
+            }
+            EntryResult::Removed(..) | EntryResult::Replaced(..) | EntryResult::Timeout => {
+                change(&mut ends)
+            }
+        }
+    }
+
+    pub(crate) fn take_here(&self, key: &str, rates: &[Rate], cost: u32) -> Taken {
+        let now = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.count(key, |ends| rate::take(ends, rates, cost, now))
+    }
+
+    pub(crate) fn put_back_here(&self, key: &str, rates: &[Rate], cost: u32) {
+        self.count(key, |ends| rate::put_back(ends, rates, cost));
     }
 
     fn insert_if_absent(&self, key: &str, held: Held) -> bool {
@@ -140,6 +176,25 @@ impl Cache for Memory {
 
     fn remove<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<()>> {
         self.values.remove(key);
+        ready(Ok(())).boxed()
+    }
+
+    fn take<'a>(
+        &'a self,
+        key: &'a str,
+        rates: &'a [Rate],
+        cost: u32,
+    ) -> BoxFuture<'a, Result<Taken>> {
+        ready(Ok(self.take_here(key, rates, cost))).boxed()
+    }
+
+    fn put_back<'a>(
+        &'a self,
+        key: &'a str,
+        rates: &'a [Rate],
+        cost: u32,
+    ) -> BoxFuture<'a, Result<()>> {
+        self.put_back_here(key, rates, cost);
         ready(Ok(())).boxed()
     }
 

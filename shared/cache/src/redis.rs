@@ -1,5 +1,6 @@
 //! The cache of several processes.
 
+mod counts;
 mod fault;
 mod health;
 mod watch;
@@ -15,7 +16,7 @@ use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
 use tokio::time::timeout;
 
 use self::{fault::Fault, health::Health};
-use crate::{Cache, Error, Mark};
+use crate::{Cache, Error, Mark, Rate, Taken};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -45,7 +46,7 @@ redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', tonumber(last[2])))
 redis.call('PUBLISH', ARGV[3], ARGV[2] .. ' ' .. ARGV[1])
 return 1";
 
-/// Values and marks in Redis (6.2 or later) or Valkey.
+/// Values, counts and marks in Redis (6.2 or later) or Valkey.
 ///
 /// Each call ends within a quarter of a second. While Redis is away, calls fail at once but for one
 /// every quarter of a second that looks whether it is back; the gauge `cache_fallback_active` is 1, and
@@ -169,6 +170,33 @@ impl Cache for Redis {
             let mut pipe = redis::pipe();
             pipe.cmd("DEL").arg(value_key(key)).ignore();
             self.run("remove", &pipe).await
+        }
+        .boxed()
+    }
+
+    fn take<'a>(
+        &'a self,
+        key: &'a str,
+        rates: &'a [Rate],
+        cost: u32,
+    ) -> BoxFuture<'a, Result<Taken>> {
+        async move {
+            let pipe = counts::take(&value_key(key), rates, cost);
+            let (answer,): (counts::Answer,) = self.run("take", &pipe).await?;
+            Ok(counts::taken(answer))
+        }
+        .boxed()
+    }
+
+    fn put_back<'a>(
+        &'a self,
+        key: &'a str,
+        rates: &'a [Rate],
+        cost: u32,
+    ) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let pipe = counts::put_back(&value_key(key), rates, cost);
+            self.run("put_back", &pipe).await
         }
         .boxed()
     }

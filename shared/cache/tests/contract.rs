@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, future::join_all};
-use portico_cache::{Cache, Mark, connect};
+use portico_cache::{Cache, Mark, Rate, connect};
 use tokio::time::{sleep, timeout};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -205,5 +205,61 @@ async fn every_watcher_hears_of_each_mark_in_order() {
                 assert_eq!(heard.remaining, MINUTE);
             }
         }
+    }
+}
+
+const RATES: [Rate; 2] = [
+    Rate::new(3, Duration::from_millis(600)),
+    Rate::new(5, Duration::from_mins(1)),
+];
+
+#[tokio::test]
+async fn so_many_may_be_taken_and_come_back_evenly() {
+    for cache in caches().await {
+        let take = async |cost| cache.take("c", &RATES, cost).await.unwrap();
+        assert_eq!(take(0).await.remaining, 3);
+        assert_eq!(take(2).await.remaining, 1);
+        let refused = take(2).await;
+        assert!(!refused.allowed);
+        assert!(refused.retry_after <= Duration::from_millis(200));
+        assert!(take(1).await.allowed, "what was refused took nothing");
+        assert!(!take(1).await.allowed);
+        let other = cache.take("d", &RATES, 3).await.unwrap();
+        assert!(other.allowed, "keys do not share");
+
+        sleep(Duration::from_millis(250)).await;
+        assert!(take(1).await.allowed, "one has come back");
+        sleep(Duration::from_millis(650)).await;
+        assert!(take(1).await.allowed, "the longer rate still had one");
+        let refused = take(1).await;
+        assert!(!refused.allowed);
+        assert!(
+            refused.retry_after > Duration::from_secs(5),
+            "the delay has grown to that of the longer rate: {refused:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_put_back_can_be_taken_again() {
+    for cache in caches().await {
+        cache.put_back("c", &RATES, 1).await.unwrap();
+        assert!(cache.take("c", &RATES, 3).await.unwrap().allowed);
+        assert!(!cache.take("c", &RATES, 1).await.unwrap().allowed);
+        cache.put_back("c", &RATES, 1).await.unwrap();
+        assert!(cache.take("c", &RATES, 1).await.unwrap().allowed);
+        cache.put_back("c", &RATES, 1000).await.unwrap();
+        assert_eq!(cache.take("c", &RATES, 0).await.unwrap().remaining, 3);
+    }
+}
+
+#[tokio::test]
+async fn of_many_who_take_at_once_as_many_do_as_there_are() {
+    for cache in caches().await {
+        let rates = [Rate::new(20, Duration::from_mins(10))];
+        let takes = (0..64).map(|_| cache.take("many", &rates, 1));
+        let taken = join_all(takes).await;
+        let allowed = taken.iter().filter(|one| one.as_ref().unwrap().allowed);
+        assert_eq!(allowed.count(), 20);
     }
 }

@@ -13,7 +13,7 @@ mod sections;
 
 pub use error::ConfigError;
 pub use sections::{
-    AuthConfig, CacheConfig, Config, GatewayConfig, LogConfig, OpsConfig, UserConfig,
+    AuthConfig, CacheConfig, Config, GatewayConfig, LogConfig, OpsConfig, Requirement, UserConfig,
 };
 
 /// The file that is read from the working directory when no other is named and it exists.

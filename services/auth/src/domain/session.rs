@@ -14,6 +14,8 @@ pub(crate) struct Session {
     pub(crate) scope: String,
     pub(crate) user_agent: String,
     pub(crate) ip_address: String,
+    /// What the person called the device.
+    pub(crate) device_name: String,
     /// What was proved by the person, and when last.
     pub(crate) assurance: Assurance,
     pub(crate) auth_time: DateTime<Utc>,
@@ -32,11 +34,12 @@ impl Session {
     }
 }
 
-/// Where a sign-in came from, as the edge reports it.
+/// Where a sign-in came from: as the edge reports it, but for the name, which is the person's.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Client {
     pub(crate) user_agent: String,
     pub(crate) ip_address: String,
+    pub(crate) device_name: String,
 }
 
 /// The half of a grace period in which a moment lies, counted from 1970.

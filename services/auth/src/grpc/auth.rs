@@ -20,6 +20,7 @@ use crate::{
     login::{self, Login, SignIn},
     logout,
     mfa::Challenge,
+    passwords::Password,
     refresh,
     register::{self, Register},
 };
@@ -34,10 +35,13 @@ impl AuthService for AuthApi {
         request: Request<RegisterRequest>,
     ) -> Result<Response<RegisterResponse>, Status> {
         Admission::of(&request)?;
+        let client = Client::from(request.metadata());
         let message = request.into_inner();
         message.validate()?;
+        let email = Email::new(&message.email);
+        self.0.guard.mail(&email, &client).await?;
         let ask = Register {
-            email: Email::new(&message.email),
+            email,
             password: message.password,
             display_name: message.display_name,
             roles: register::ROLES.map(str::to_owned).to_vec(),
@@ -55,9 +59,14 @@ impl AuthService for AuthApi {
         let client = Client::from(request.metadata());
         let message = request.into_inner();
         message.validate()?;
+        let client = Client {
+            device_name: message.device_name,
+            ..client
+        };
         let login = Login {
             email: Email::new(&message.email),
-            password: message.password,
+            password: Password::new(message.password),
+            device_token: message.device_token,
             scope: message.scope,
             client,
         };
@@ -101,6 +110,7 @@ pub(super) fn granted(grant: Grant) -> Response<TokenResponse> {
         expires_in: i32::try_from(grant.access.expires_in.num_seconds()).unwrap_or(i32::MAX),
         session_id: grant.session_id.to_string(),
         scope: grant.scope,
+        device_token: grant.device_token,
         ..TokenResponse::default()
     })
 }

@@ -26,6 +26,7 @@ impl From<&MetadataMap> for Client {
             ip_address: address
                 .map(|address| address.to_string())
                 .unwrap_or_default(),
+            device_name: String::new(),
         }
     }
 }

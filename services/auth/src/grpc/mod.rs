@@ -2,9 +2,11 @@
 
 mod auth;
 mod client;
+mod email;
 mod import;
 mod keys;
 mod mfa;
+mod password;
 mod sessions;
 
 use chrono::{DateTime, Utc};
@@ -14,7 +16,8 @@ use tonic::{Response, Status, metadata::MetadataValue};
 use uuid::Uuid;
 
 pub(crate) use self::{
-    auth::AuthApi, import::ImportApi, keys::KeyApi, mfa::MfaApi, sessions::SessionApi,
+    auth::AuthApi, email::EmailApi, import::ImportApi, keys::KeyApi, mfa::MfaApi,
+    password::PasswordApi, sessions::SessionApi,
 };
 
 /// Tells the gateway, which hides it from clients, that a session has ended.

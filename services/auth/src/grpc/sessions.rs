@@ -76,5 +76,6 @@ fn to_message(session: Session, current: Option<&str>) -> Message {
         expire_time: Some(timestamp(session.end_time())),
         user_agent: session.user_agent,
         ip_address: session.ip_address,
+        device_name: session.device_name,
     }
 }

@@ -35,6 +35,12 @@ impl MasterKeys {
         Ok(Self(keys))
     }
 
+    /// One key for a purpose, from the first master key.
+    pub(crate) fn derive(&self, purpose: &str) -> [u8; 32] {
+        let first = self.0.first().expect("master keys are at least one");
+        derive(first, purpose)
+    }
+
     /// One key for a purpose from each master key, in their order.
     pub(crate) fn derive_all(&self, purpose: &str) -> Vec<[u8; 32]> {
         self.0.iter().map(|key| derive(key, purpose)).collect()

@@ -107,7 +107,11 @@ async fn finish(core: &Core, token: &str, typed: &str, client: Client) -> Result
     if enrolled {
         manage::tell(account.id, manage::Change::Added);
     }
-    core.grant(account, &session, refresh)
+    let device_token = core.devices.issue(None, &account.email, now, &core.random);
+    Ok(Grant {
+        device_token,
+        ..core.grant(account, &session, refresh)?
+    })
 }
 
 /// Gives a secret to whoever has to have a factor before the session is opened.

@@ -1,6 +1,7 @@
 //! The tables, step by step. A step that was released is never changed.
 
 mod m20260101_000001_initial;
+mod m20260101_000002_mail;
 mod m20260101_000003_factors;
 
 use sea_orm_migration::prelude::*;
@@ -14,6 +15,7 @@ impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         vec![
             Box::new(m20260101_000001_initial::Migration),
+            Box::new(m20260101_000002_mail::Migration),
             Box::new(m20260101_000003_factors::Migration),
         ]
     }

@@ -1,18 +1,22 @@
-//! argon2id (RFC 9106) in PHC form.
+//! Making hashes, and telling whether a password belongs to one.
 
 use std::fmt;
 
 use argon2::{
-    Algorithm, Argon2, Params, PasswordHash, PasswordVerifier, Version,
+    Algorithm, Argon2, Params, PasswordHash, Version,
     password_hash::phc::{Output, ParamsString, Salt},
 };
 
+use super::{
+    scheme::{Memory, Scheme, Unusable},
+    text::Password,
+};
 use crate::domain::Random;
 
 /// The length of a hash in bytes.
 const HASH_LEN: usize = 32;
 
-/// A password's hash with everything that verifying needs, as a PHC string.
+/// A password's hash with everything that verifying needs, as a PHC string (or as bcrypt has it).
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Phc(String);
 
@@ -22,18 +26,10 @@ impl Phc {
         Self(text)
     }
 
-    /// A hash that comes from elsewhere: argon2 at a cost that a sign-in can pay.
-    pub(crate) fn import(text: &str) -> Result<Self, &'static str> {
-        const ACCEPTED: &str = "must be an argon2 hash in PHC form, with m up to 262144 KiB, t up to 16 and p up to 16";
-        let hash = PasswordHash::new(text).map_err(|_| ACCEPTED)?;
-        let argon2 = Algorithm::try_from(hash.algorithm.as_str()).is_ok() && hash.hash.is_some();
-        let params = Params::try_from(&hash).map_err(|_| ACCEPTED)?;
-        let payable = params.m_cost() <= 1 << 18 && params.t_cost() <= 16 && params.p_cost() <= 16;
-        if argon2 && payable {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(ACCEPTED)
-        }
+    /// A hash that comes from another system, if it can be verified at a bearable cost.
+    pub(crate) fn import(text: &str) -> Result<Self, Unusable> {
+        Scheme::parse(text, None)?;
+        Ok(Self(text.to_owned()))
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -48,7 +44,8 @@ impl fmt::Debug for Phc {
     }
 }
 
-/// Hashes and verifies passwords at the configured cost.
+/// Hashes passwords with argon2id (RFC 9106) at the configured cost, and verifies those that others
+/// hashed.
 #[derive(Clone, Debug)]
 pub(crate) struct Hasher {
     params: Params,
@@ -81,42 +78,35 @@ impl Hasher {
     }
 
     /// Hashes a password under a fresh salt. Takes as long as the cost says.
-    pub(crate) fn hash(&self, password: &str, salt: [u8; 16]) -> Phc {
+    pub(crate) fn hash(&self, password: &str, salt: [u8; 16], memory: &mut Memory) -> Phc {
         let mut output = [0; HASH_LEN];
+        let blocks = memory.blocks(self.params.block_count());
         Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone())
-            .hash_password_into(password.as_bytes(), &salt, &mut output)
+            .hash_password_into_with_memory(password.as_bytes(), &salt, &mut output, blocks)
             .expect("password, salt and output are within argon2's limits");
         self.phc(&salt, &output)
     }
 
-    /// Whether a password belongs to a hash. Takes as long as the hash's own parameters say. A hash
-    /// of an unknown kind belongs to none.
-    pub(crate) fn verify(password: &str, phc: &Phc) -> bool {
-        let Ok(hash) = PasswordHash::new(phc.as_str()) else {
-            return false;
+    /// Whether a password belongs to a hash. Takes as long as the hash's own parameters say, once for
+    /// each form of the password. A hash of an unknown kind belongs to none.
+    pub(crate) fn verify(&self, password: &Password, phc: &Phc, memory: &mut Memory) -> Verdict {
+        let Ok(scheme) = Scheme::parse(phc.as_str(), Some(&self.params)) else {
+            return Verdict::Wrong;
         };
-        Argon2::default()
-            .verify_password(password.as_bytes(), &hash)
-            .is_ok()
+        let place = password
+            .forms()
+            .position(|form| scheme.verify(form, memory));
+        match place {
+            None => Verdict::Wrong,
+            Some(0) if scheme.is(&self.params) => Verdict::Right,
+            Some(_) => Verdict::RightAndOutdated,
+        }
     }
 
     /// A hash of no password, at the configured cost: verifying it takes as long as verifying any,
     /// and making it takes no time.
     pub(crate) fn dummy(&self, random: &Random) -> Phc {
         self.phc(&random.bytes::<16>(), &random.bytes::<HASH_LEN>())
-    }
-
-    /// Whether a hash was made at another cost than the configured one.
-    pub(crate) fn is_outdated(&self, phc: &Phc) -> bool {
-        let Ok(hash) = PasswordHash::new(phc.as_str()) else {
-            return true;
-        };
-        let is = |name: &str, value: u32| hash.params.get_decimal(name) == Some(value);
-        !(hash.algorithm == argon2::ARGON2ID_IDENT
-            && hash.version == Some(Version::V0x13.into())
-            && is("m", self.params.m_cost())
-            && is("t", self.params.t_cost())
-            && is("p", self.params.p_cost()))
     }
 
     fn phc(&self, salt: &[u8], output: &[u8]) -> Phc {
@@ -131,6 +121,17 @@ impl Hasher {
     }
 }
 
+/// What came of verifying a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is another password.
+    Wrong,
+    /// It is the password.
+    Right,
+    /// It is the password, whose hash was made at another cost, in another way, or of another form.
+    RightAndOutdated,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,43 +140,69 @@ mod tests {
         Hasher::new(64, 1, 1).expect("good parameters")
     }
 
-    #[test]
-    fn a_hash_belongs_to_its_password_alone() {
-        let phc = cheap().hash("correct horse", [1; 16]);
-        assert!(Hasher::verify("correct horse", &phc));
-        assert!(!Hasher::verify("correct hors", &phc));
-        assert!(!Hasher::verify("", &phc));
+    fn hash(hasher: &Hasher, password: &str) -> Phc {
+        hasher.hash(password, [1; 16], &mut Memory::default())
     }
 
-    /// A vector made by the reference implementation (`argon2 -id -t 2 -k 65536 -p 1`).
+    fn verify(hasher: &Hasher, password: &str, phc: &Phc) -> Verdict {
+        let password = Password::new(password.to_owned());
+        hasher.verify(&password, phc, &mut Memory::default())
+    }
+
     #[test]
-    fn the_reference_implementation_agrees() {
-        let phc = Phc::from_stored(
-            "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
-                .to_owned(),
-        );
-        assert!(Hasher::verify("password", &phc));
-        assert!(!Hasher::verify("Password", &phc));
+    fn a_hash_belongs_to_its_password_alone() {
+        let phc = hash(&cheap(), "correct horse");
+        assert_eq!(verify(&cheap(), "correct horse", &phc), Verdict::Right);
+        assert_eq!(verify(&cheap(), "correct hors", &phc), Verdict::Wrong);
+        assert_eq!(verify(&cheap(), "", &phc), Verdict::Wrong);
+    }
+
+    #[test]
+    fn memory_that_was_used_before_changes_nothing() {
+        let mut memory = Memory::default();
+        let large = Hasher::new(256, 2, 1).expect("good parameters");
+        let first = large.hash("correct horse", [1; 16], &mut memory);
+        cheap().hash("another one", [2; 16], &mut memory);
+        assert_eq!(large.hash("correct horse", [1; 16], &mut memory), first);
+        memory.release();
+        assert_eq!(large.hash("correct horse", [1; 16], &mut memory), first);
     }
 
     #[test]
     fn a_dummy_has_the_same_cost_and_belongs_to_no_password() {
         let dummy = cheap().dummy(&Random::system());
-        assert!(!cheap().is_outdated(&dummy));
-        assert!(!Hasher::verify("", &dummy));
-        let real = cheap().hash("password", [1; 16]);
-        assert_eq!(real.as_str().len(), dummy.as_str().len());
+        let scheme = Scheme::parse(dummy.as_str(), None).expect("is a hash");
+        assert!(scheme.is(&cheap().params));
+        assert_eq!(verify(&cheap(), "", &dummy), Verdict::Wrong);
+        assert_eq!(
+            hash(&cheap(), "password").as_str().len(),
+            dummy.as_str().len()
+        );
     }
 
     #[test]
-    fn a_hash_of_another_cost_is_outdated() {
-        let phc = cheap().hash("password", [1; 16]);
-        assert!(!cheap().is_outdated(&phc));
+    fn a_hash_of_another_cost_kind_or_form_is_outdated() {
+        let phc = hash(&cheap(), "correct horse");
         for other in [(128, 1, 1), (64, 2, 1), (64, 1, 2)] {
             let hasher = Hasher::new(other.0, other.1, other.2).expect("good parameters");
-            assert!(hasher.is_outdated(&phc), "{other:?}");
+            assert_eq!(
+                verify(&hasher, "correct horse", &phc),
+                Verdict::RightAndOutdated,
+                "{other:?}"
+            );
         }
-        assert!(cheap().is_outdated(&Phc::from_stored("$2b$10$abc".to_owned())));
+        let foreign = "$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e";
+        let foreign = Phc::import(foreign).expect("can be verified");
+        assert_eq!(
+            verify(&cheap(), "correct horse", &foreign),
+            Verdict::RightAndOutdated
+        );
+        // Hashed as it was typed, before passwords were normalised.
+        let typed = "o\u{fb03}ce of Ada";
+        let phc = hash(&cheap(), typed);
+        assert_eq!(verify(&cheap(), typed, &phc), Verdict::RightAndOutdated);
+        let phc = hash(&cheap(), "office of Ada");
+        assert_eq!(verify(&cheap(), typed, &phc), Verdict::Right);
     }
 
     #[test]
@@ -193,10 +220,8 @@ mod tests {
             "$argon2id$",
             "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ",
         ] {
-            assert!(
-                !Hasher::verify("password", &Phc::from_stored(text.to_owned())),
-                "{text}"
-            );
+            let phc = Phc::from_stored(text.to_owned());
+            assert_eq!(verify(&cheap(), "password", &phc), Verdict::Wrong, "{text}");
         }
     }
 }

@@ -1,21 +1,38 @@
 //! A bounded number of hashings at once, and a bounded number of callers who wait for one.
 
 use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
+    thread,
     time::{Duration, Instant},
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-/// Runs hashing on threads of its own, never more at once than there are processors for it.
+use super::scheme::Memory;
+
+/// How much the threads stand back behind all others of the process (`nice`): a hash takes milliseconds
+/// whose every microsecond somebody else may need.
+const NICE: i32 = 10;
+
+/// How long a thread keeps its memory when there is nothing to do.
+const IDLE: Duration = Duration::from_secs(10);
+
+type Job = Box<dyn FnOnce(&mut Memory) + Send>;
+
+/// Runs hashing on threads of its own, never more at once than there are processors for it. The threads
+/// yield to everything else that the process does, and keep their memory from one hash to the next.
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
     running: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
+    jobs: Sender<Job>,
 }
 
 /// The queue is full.
@@ -27,17 +44,27 @@ pub(crate) struct Overloaded {
 
 impl Pool {
     /// A pool of so many threads (0: one for each processor) with room for so many callers who wait.
-    pub(crate) fn new(threads: usize, queue: usize) -> Self {
+    pub(crate) fn new(threads: usize, queue: usize) -> io::Result<Self> {
         let threads = match threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            0 => thread::available_parallelism().map_or(1, usize::from),
             n => n,
         };
         let room = threads.saturating_add(queue).min(Semaphore::MAX_PERMITS);
-        Self {
+        // Never longer than there are threads, since whoever sends has a permit of `running`.
+        let (jobs, taken) = mpsc::channel();
+        let taken = Arc::new(Mutex::new(taken));
+        for number in 0..threads {
+            let taken = Arc::clone(&taken);
+            thread::Builder::new()
+                .name(format!("hashing-{number}"))
+                .spawn(move || serve(&taken))?;
+        }
+        Ok(Self {
             running: Arc::new(Semaphore::new(threads.min(Semaphore::MAX_PERMITS))),
             admitted: Arc::new(Semaphore::new(room)),
             waiting: Arc::default(),
-        }
+            jobs,
+        })
     }
 
     /// Runs `work` when its turn comes; refuses at once when the queue is full.
@@ -46,32 +73,33 @@ impl Pool {
     /// until then.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, Overloaded> {
+        const LATER: Overloaded = Overloaded {
+            retry_after: Duration::from_secs(1),
+        };
         let admitted = Arc::clone(&self.admitted)
             .try_acquire_owned()
             .map_err(|_| {
                 metrics::counter!("auth_hashing_refused_total").increment(1);
-                Overloaded {
-                    retry_after: Duration::from_secs(1),
-                }
+                LATER
             })?;
         let began = Instant::now();
         let running = self.turn().await;
         metrics::histogram!("auth_hashing_wait_seconds").record(began.elapsed());
 
-        let finished = tokio::task::spawn_blocking(move || {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |memory| {
             let began = Instant::now();
-            let result = work();
+            let result = work(memory);
             metrics::histogram!("auth_hashing_seconds").record(began.elapsed());
             drop((running, admitted));
-            result
-        })
-        .await;
-        // The runtime drops blocking work only when it shuts down, and then nobody reads the answer.
-        finished.map_err(|_| Overloaded {
-            retry_after: Duration::from_secs(1),
-        })
+            // Nobody may be waiting any more.
+            answer.send(result).ok();
+        });
+        self.jobs.send(job).map_err(|_| LATER)?;
+        // There is no answer only when the work panicked.
+        answered.await.map_err(|_| LATER)
     }
 
     async fn turn(&self) -> OwnedSemaphorePermit {
@@ -82,6 +110,40 @@ impl Pool {
             .expect("the semaphore is never closed")
     }
 }
+
+/// Works until the pool is gone.
+fn serve(jobs: &Mutex<Receiver<Job>>) {
+    stand_back();
+    let mut memory = Memory::default();
+    loop {
+        let next = jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .recv_timeout(IDLE);
+        match next {
+            Ok(job) => {
+                // A fault in one job must not cost the pool a thread.
+                if catch_unwind(AssertUnwindSafe(|| job(&mut memory))).is_err() {
+                    tracing::error!("hashing panicked");
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => memory.release(),
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn stand_back() {
+    // On Linux a priority belongs to a thread, whatever its name says.
+    let thread = rustix::thread::gettid();
+    if let Err(error) = rustix::process::setpriority_process(Some(thread), NICE) {
+        tracing::debug!(%error, "hashing runs at the priority of everything else");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn stand_back() {}
 
 /// Counts one caller in the queue's gauge for as long as it waits.
 struct Waiting(Arc<AtomicUsize>);
@@ -112,13 +174,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_refuses_at_once_and_takes_again_when_there_is_room() {
-        let pool = Pool::new(1, 1);
+        let pool = Pool::new(1, 1).expect("starts");
         let (release, released) = mpsc::channel::<()>();
         let (announce, announced) = tokio::sync::oneshot::channel();
         let working = {
             let pool = pool.clone();
             async move {
-                pool.run(move || {
+                pool.run(move |_| {
                     announce.send(()).ok();
                     released.recv().ok();
                     1
@@ -128,32 +190,32 @@ mod tests {
         };
         let waiting = {
             let pool = pool.clone();
-            async move { pool.run(|| 2).await }
+            async move { pool.run(|_| 2).await }
         };
         let refused = async {
             announced.await.expect("the first one began");
             tokio::task::yield_now().await;
-            let refused = pool.run(|| 3).await;
+            let refused = pool.run(|_| 3).await;
             release.send(()).expect("the first one waits");
             refused
         };
         let (first, second, third) = tokio::join!(working, waiting, refused);
         assert_eq!((first, second), (Ok(1), Ok(2)));
         assert!(third.is_err());
-        assert_eq!(pool.run(|| 4).await, Ok(4));
+        assert_eq!(pool.run(|_| 4).await, Ok(4));
     }
 
     #[tokio::test]
     async fn a_caller_who_goes_away_makes_room() {
-        let pool = Pool::new(1, 1);
+        let pool = Pool::new(1, 1).expect("starts");
         let (release, released) = mpsc::channel::<()>();
-        let working = pool.run(move || released.recv().ok());
+        let working = pool.run(move |_| released.recv().ok());
         let leaving = async {
-            let waiting = pool.run(|| ());
+            let waiting = pool.run(|_| ());
             tokio::time::timeout(Duration::from_millis(20), waiting)
                 .await
                 .expect_err("there is no turn for it");
-            let next = pool.run(|| 5);
+            let next = pool.run(|_| 5);
             release.send(()).expect("the first one waits");
             next.await
         };
@@ -163,9 +225,29 @@ mod tests {
 
     #[tokio::test]
     async fn zero_threads_mean_one_for_each_processor() {
-        let pool = Pool::new(0, 0);
+        let pool = Pool::new(0, 0).expect("starts");
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         assert_eq!(pool.running.available_permits(), processors);
-        assert_eq!(pool.run(|| 1).await, Ok(1));
+        assert_eq!(pool.run(|_| 1).await, Ok(1));
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_one_answer_and_no_thread() {
+        let pool = Pool::new(1, 4).expect("starts");
+        let panicked = pool.run(|_| panic!("on purpose")).await;
+        assert!(panicked.is_err());
+        assert_eq!(pool.run(|_| 1).await, Ok(1));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn hashing_stands_back_behind_everything_else() {
+        let here = rustix::process::getpriority_process(None).expect("is told");
+        let pool = Pool::new(1, 0).expect("starts");
+        let there = pool.run(|_| {
+            let thread = rustix::thread::gettid();
+            rustix::process::getpriority_process(Some(thread)).expect("is told")
+        });
+        assert_eq!(there.await, Ok(NICE.max(here)));
     }
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Error, Result, Storage, Transaction, all, execute, join, one, split};
 use crate::{
-    domain::{Identity, Scopes, Status},
+    domain::{Email, Identity, Scopes, Status},
     passwords::Phc,
 };
 
@@ -16,6 +16,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
     pub(crate) id: Uuid,
+    pub(crate) email: Email,
+    pub(crate) email_verified: bool,
     pub(crate) status: Status,
     pub(crate) roles: Vec<String>,
     /// The password's hash, when the account has a password and it was asked for.
@@ -27,6 +29,8 @@ pub(crate) struct Account {
 #[derive(FromQueryResult)]
 struct AccountRow {
     id: Uuid,
+    email: String,
+    email_verified: bool,
     status: String,
     roles: String,
     phc: Option<String>,
@@ -39,6 +43,8 @@ impl TryFrom<AccountRow> for Account {
     fn try_from(row: AccountRow) -> Result<Self> {
         Ok(Self {
             id: row.id,
+            email: Email::new(&row.email),
+            email_verified: row.email_verified,
             status: Status::parse(&row.status).ok_or(Error::Corrupt("identities"))?,
             roles: split(&row.roles),
             phc: row.phc.map(Phc::from_stored),
@@ -59,10 +65,23 @@ impl Storage {
     pub(crate) async fn account_by_email(&self, email_key: &str) -> Result<Option<Account>> {
         let row: Option<AccountRow> = one(
             &self.db,
-            "SELECT i.id, i.status, i.roles, c.phc, t.user_id AS factor FROM identities i \
+            "SELECT i.id, i.email, i.email_verified, i.status, i.roles, c.phc, t.user_id AS factor \
+             FROM identities i \
              LEFT JOIN credentials c ON c.user_id = i.id \
              LEFT JOIN totp_factors t ON t.user_id = i.id \
              WHERE i.email_key = $1 ORDER BY i.update_time DESC LIMIT 1",
+            [email_key.into()],
+        )
+        .await?;
+        row.map(Account::try_from).transpose()
+    }
+
+    /// The account of an address, whatever its status, without its password's hash.
+    pub(crate) async fn addressee(&self, email_key: &str) -> Result<Option<Account>> {
+        let row: Option<AccountRow> = one(
+            &self.db,
+            "SELECT id, email, email_verified, status, roles, NULL AS phc, NULL AS factor \
+             FROM identities WHERE email_key = $1 ORDER BY update_time DESC LIMIT 1",
             [email_key.into()],
         )
         .await?;
@@ -73,7 +92,20 @@ impl Storage {
     pub(crate) async fn account(&self, id: Uuid) -> Result<Option<Account>> {
         let row: Option<AccountRow> = one(
             &self.db,
-            "SELECT id, status, roles, NULL AS phc, NULL AS factor FROM identities WHERE id = $1",
+            "SELECT id, email, email_verified, status, roles, NULL AS phc, NULL AS factor FROM identities \
+             WHERE id = $1",
+            [id.into()],
+        )
+        .await?;
+        row.map(Account::try_from).transpose()
+    }
+
+    /// The account of an id, with its password's hash.
+    pub(crate) async fn account_with_password(&self, id: Uuid) -> Result<Option<Account>> {
+        let row: Option<AccountRow> = one(
+            &self.db,
+            "SELECT i.id, i.email, i.email_verified, i.status, i.roles, c.phc, NULL AS factor FROM identities i \
+             LEFT JOIN credentials c ON c.user_id = i.id WHERE i.id = $1",
             [id.into()],
         )
         .await?;
@@ -88,18 +120,7 @@ impl Storage {
         new: &Phc,
         now: DateTime<Utc>,
     ) -> Result<bool> {
-        let changed = execute(
-            &self.db,
-            "UPDATE credentials SET phc = $3, update_time = $4 WHERE user_id = $1 AND phc = $2",
-            [
-                user_id.into(),
-                old.as_str().into(),
-                new.as_str().into(),
-                now.into(),
-            ],
-        )
-        .await?;
-        Ok(changed == 1)
+        replace_credential(&self.db, user_id, old, new, now).await
     }
 
     /// The scopes of every role.
@@ -167,7 +188,10 @@ impl Transaction {
             "UPDATE identities SET email = '', email_key = NULL, email_verified = FALSE, roles = '' \
              WHERE id = $1",
             "DELETE FROM credentials WHERE user_id = $1",
-            "UPDATE sessions SET user_agent = '', ip_address = '' WHERE user_id = $1",
+            "UPDATE sessions SET user_agent = '', ip_address = '', device_name = '' \
+             WHERE user_id = $1",
+            "DELETE FROM links WHERE user_id = $1",
+            "DELETE FROM mails WHERE user_id = $1",
             "DELETE FROM totp_factors WHERE user_id = $1",
             "DELETE FROM totp_enrolments WHERE user_id = $1",
             "DELETE FROM recovery_codes WHERE user_id = $1",
@@ -195,6 +219,35 @@ impl Transaction {
         Ok(added == 1)
     }
 
+    /// Replaces a password's hash, unless somebody else replaced it first.
+    pub(crate) async fn replace_credential(
+        &self,
+        user_id: Uuid,
+        old: &Phc,
+        new: &Phc,
+        now: DateTime<Utc>,
+    ) -> Result<bool> {
+        replace_credential(&self.0, user_id, old, new, now).await
+    }
+
+    /// Gives an account a password, whatever it had.
+    pub(crate) async fn put_credential(
+        &self,
+        user_id: Uuid,
+        phc: &Phc,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        execute(
+            &self.0,
+            "INSERT INTO credentials (user_id, phc, update_time) VALUES ($1, $2, $3) \
+             ON CONFLICT (user_id) DO UPDATE SET \
+             phc = excluded.phc, update_time = excluded.update_time",
+            [user_id.into(), phc.as_str().into(), now.into()],
+        )
+        .await?;
+        Ok(())
+    }
+
     /// Writes to the same tables as [`put_identity`](Self::put_identity) and
     /// [`add_credential`](Self::add_credential) in as many statements, and changes nothing: a refused
     /// registration must not be told from an accepted one by its time.
@@ -220,6 +273,27 @@ impl Transaction {
     pub(crate) async fn put_role(&self, name: &str, scopes: &[String]) -> Result<()> {
         put_role(&self.0, name, scopes).await
     }
+}
+
+async fn replace_credential(
+    on: &impl ConnectionTrait,
+    user_id: Uuid,
+    old: &Phc,
+    new: &Phc,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let changed = execute(
+        on,
+        "UPDATE credentials SET phc = $3, update_time = $4 WHERE user_id = $1 AND phc = $2",
+        [
+            user_id.into(),
+            old.as_str().into(),
+            new.as_str().into(),
+            now.into(),
+        ],
+    )
+    .await?;
+    Ok(changed == 1)
 }
 
 async fn put_role(on: &impl ConnectionTrait, name: &str, scopes: &[String]) -> Result<()> {

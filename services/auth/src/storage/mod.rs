@@ -12,6 +12,7 @@ mod feed;
 mod identities;
 mod keys;
 mod leases;
+mod mails;
 mod registrations;
 mod sessions;
 mod settings;
@@ -28,6 +29,7 @@ pub(crate) use self::{
     expiring::Expiring,
     factors::{Attempt, ENROLMENTS, Factors, Sealed},
     identities::Account,
+    mails::{LINKS, QueuedMail},
     registrations::Registration,
     sessions::{NewSession, Rotation, SESSIONS},
 };

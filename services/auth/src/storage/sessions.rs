@@ -10,8 +10,8 @@ use crate::{
     tokens::Hash,
 };
 
-const COLUMNS: &str = "id, user_id, scope, user_agent, ip_address, amr, auth_time, create_time, \
-                       last_used_time, expire_time, absolute_expire_time";
+const COLUMNS: &str = "id, user_id, scope, user_agent, ip_address, device_name, amr, auth_time, \
+                       create_time, last_used_time, expire_time, absolute_expire_time";
 
 /// Sessions stay for a day after their last access token is dead. The condition looks at every row, since
 /// an index on what each refresh changes would cost more than it gives.
@@ -29,6 +29,7 @@ struct Row {
     scope: String,
     user_agent: String,
     ip_address: String,
+    device_name: String,
     amr: String,
     /// None in a session that an earlier release opened.
     auth_time: Option<DateTime<Utc>>,
@@ -46,6 +47,7 @@ impl From<Row> for Session {
             scope: row.scope,
             user_agent: row.user_agent,
             ip_address: row.ip_address,
+            device_name: row.device_name,
             assurance: Assurance::parse(&row.amr),
             auth_time: row.auth_time.unwrap_or(row.create_time),
             create_time: row.create_time,
@@ -245,6 +247,23 @@ impl Storage {
 }
 
 impl Transaction {
+    /// Ends every session of an account but one and answers which they were.
+    pub(crate) async fn revoke_other_sessions(
+        &self,
+        user_id: Uuid,
+        spared: Uuid,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Uuid>> {
+        let rows: Vec<IdRow> = all(
+            &self.0,
+            "UPDATE sessions SET revoke_time = $2 WHERE user_id = $1 AND id <> $3 \
+             AND revoke_time IS NULL AND expire_time > $2 AND absolute_expire_time > $2 RETURNING id",
+            [user_id.into(), now.into(), spared.into()],
+        )
+        .await?;
+        Ok(rows.into_iter().map(|row| row.id).collect())
+    }
+
     /// As [`Storage::open_session`].
     pub(crate) async fn open_session(&self, new: &NewSession<'_>) -> Result<bool> {
         open_session(&self.0, new).await
@@ -294,7 +313,7 @@ async fn open_session(on: &impl ConnectionTrait, new: &NewSession<'_>) -> Result
     };
     let sql = format!(
         "INSERT INTO sessions ({COLUMNS}, family_hash, current_hash) \
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 \
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 \
          FROM identities WHERE id = $2 AND status = 'active' {lock}"
     );
     let session = new.session;
@@ -307,6 +326,7 @@ async fn open_session(on: &impl ConnectionTrait, new: &NewSession<'_>) -> Result
             session.scope.as_str().into(),
             session.user_agent.as_str().into(),
             session.ip_address.as_str().into(),
+            session.device_name.as_str().into(),
             session.assurance.amr().into(),
             session.auth_time.into(),
             session.create_time.into(),

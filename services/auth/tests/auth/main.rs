@@ -3,8 +3,10 @@
 mod bootstrap;
 mod dump;
 mod feed;
+mod guessing;
 mod import;
 mod keys;
+mod mails;
 mod own_factors;
 mod process;
 mod refresh;
@@ -15,6 +17,7 @@ mod second_factor;
 mod secrets;
 mod sessions;
 mod sign_in;
+mod smtp;
 mod support;
 mod torture;
 mod upkeep;

@@ -90,6 +90,7 @@ async fn the_program_serves_on_sqlite_and_stops_when_told() {
         email: EMAIL.to_owned(),
         password: PASSWORD.to_owned(),
         scope: String::new(),
+        ..LoginRequest::default()
     };
     let status = AuthServiceClient::new(backend)
         .login(login)

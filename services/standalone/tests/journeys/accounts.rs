@@ -1,5 +1,7 @@
 //! What a person and an administrator do with accounts.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::world::{PASSWORD, World};
@@ -164,15 +166,20 @@ pub async fn a_suspended_account_is_out_until_it_is_reactivated(world: &World) {
     };
 
     assert_eq!(act("suspend").await.ok()["status"], "USER_STATUS_SUSPENDED");
+    let promised = Duration::from_secs(2);
     world
-        .eventually("the suspended account's token is refused", async || {
-            let me = client
-                .get("/api/v1/users/me")
-                .bearer(&person.tokens.access)
-                .send()
-                .await;
-            me.status == 401
-        })
+        .within(
+            promised,
+            "the suspended account's token is refused",
+            async || {
+                let me = client
+                    .get("/api/v1/users/me")
+                    .bearer(&person.tokens.access)
+                    .send()
+                    .await;
+                me.status == 401
+            },
+        )
         .await;
     client
         .refresh(&person.tokens.refresh)

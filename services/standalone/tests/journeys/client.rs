@@ -33,6 +33,8 @@ pub struct Tokens {
     pub access: String,
     pub refresh: String,
     pub session: String,
+    /// For the device; only sign-ins give one.
+    pub device: String,
 }
 
 impl Client {
@@ -212,6 +214,7 @@ impl Answer {
             access: text("accessToken"),
             refresh: text("refreshToken"),
             session: text("sessionId"),
+            device: body["deviceToken"].as_str().unwrap_or_default().to_owned(),
         }
     }
 

@@ -8,6 +8,7 @@ mod client;
 mod crash;
 mod crash_points;
 mod grpc;
+mod mails;
 mod mounting;
 mod outage;
 mod process;
@@ -44,6 +45,9 @@ journeys! {
     sign_in::sessions_are_listed_and_ended,
     sign_in::a_scope_can_be_narrowed,
     sign_in::registration_and_sign_in_do_not_tell_who_exists,
+    mails::a_forgotten_password_is_replaced_by_a_link_in_a_mail,
+    mails::an_address_is_verified_and_changed_by_links_in_mails,
+    mails::a_changed_password_ends_the_other_sessions,
     sign_in::the_key_set_is_public_and_cacheable,
     second_factor::a_person_enrols_a_factor_and_signs_in_with_it,
     second_factor::an_administrator_takes_a_lost_factor_away,

@@ -173,7 +173,9 @@ impl Fleet {
             user_ops: free_port(),
             auth_ops: free_port(),
         };
+        let folder = tempfile::tempdir().expect("a temporary folder");
         let mut settings = vec![
+            setting("DATA_DIR", folder.path().display().to_string()),
             setting("GATEWAY__LISTEN", format!("127.0.0.1:{}", ports.gateway)),
             setting("USER__LISTEN", format!("127.0.0.1:{}", ports.user)),
             setting("USER__URL", format!("http://127.0.0.1:{}", ports.user)),
@@ -192,7 +194,6 @@ impl Fleet {
         settings.extend(QUICK.map(|(name, value)| setting(name, value)));
         run("portico-user", &["migrate"], &settings);
         run("portico-auth", &["migrate"], &settings);
-        let folder = tempfile::tempdir().expect("a temporary folder");
         let mut fleet = Self {
             gateway: None,
             user: None,
@@ -246,6 +247,10 @@ impl Fleet {
 
     pub fn gateway_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.ports.gateway)
+    }
+
+    pub fn mail_folder(&self) -> PathBuf {
+        self.folder.path().join("mail")
     }
 
     pub fn user_grpc(&self) -> String {

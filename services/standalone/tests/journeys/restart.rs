@@ -109,8 +109,13 @@ async fn a_start_that_could_not_show_the_administrator_leaves_that_to_the_next()
     drop(second);
     let third = Standalone::start(&data).await;
     assert_eq!(third.printed("password:"), None);
-    for entry in fs::read_dir(&data).expect("lists") {
-        let path = entry.expect("an entry").path();
+    let mut paths = vec![data];
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            let entries = fs::read_dir(&path).expect("lists");
+            paths.extend(entries.map(|entry| entry.expect("an entry").path()));
+            continue;
+        }
         let bytes = fs::read(&path).expect("reads");
         let found = bytes
             .windows(password.len())

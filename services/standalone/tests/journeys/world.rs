@@ -1,6 +1,7 @@
 //! A running system under test, and the people in it.
 
 use std::{
+    path::PathBuf,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -20,11 +21,15 @@ use crate::{
 pub const PASSWORD: &str = "a perfectly fine passphrase";
 pub const ADMIN: (&str, &str) = ("root@example.org", "the first administrator's own");
 
-/// Cheap hashing and a short grace: the journeys are about behaviour, not about figures.
-pub const QUICK: [(&str, &str); 3] = [
+/// Cheap hashing, a short grace, and room for many people behind one address: the journeys are about
+/// behaviour, not about figures.
+pub const QUICK: [(&str, &str); 6] = [
     ("AUTH__ARGON2_MEMORY_KIB", "64"),
     ("AUTH__ARGON2_ITERATIONS", "1"),
     ("AUTH__REFRESH_GRACE_SECONDS", "1"),
+    ("AUTH__GUESSES_PER_ACCOUNT", "1000"),
+    ("AUTH__GUESSES_PER_ADDRESS", "0"),
+    ("AUTH__MAILS_PER_ADDRESS", "0"),
 ];
 
 /// A running system.
@@ -38,7 +43,7 @@ pub struct World {
 }
 
 enum Home {
-    InProcess { frame: Frame, _data: TempDir },
+    InProcess { frame: Frame, data: TempDir },
     Processes(Box<Fleet>),
     Elsewhere,
 }
@@ -90,7 +95,7 @@ impl World {
             .expect("the standalone starts");
         let url = format!("http://{}", system.gateway.addr);
         frame.tasks.spawn(system.run());
-        Self::new(&url, ADMIN, Home::InProcess { frame, _data: data })
+        Self::new(&url, ADMIN, Home::InProcess { frame, data })
     }
 
     /// Gateway, user and auth as processes of their own; `None` without PostgreSQL or Redis.
@@ -120,6 +125,15 @@ impl World {
         match &mut self.home {
             Home::Processes(fleet) => fleet,
             _ => panic!("this world has no processes"),
+        }
+    }
+
+    /// Where this system's mails lie, if it is ours: a system elsewhere sends them.
+    pub fn mail_folder(&self) -> Option<PathBuf> {
+        match &self.home {
+            Home::InProcess { data, .. } => Some(data.path().join("mail")),
+            Home::Processes(fleet) => Some(fleet.mail_folder()),
+            Home::Elsewhere => None,
         }
     }
 
@@ -171,10 +185,15 @@ impl World {
     }
 
     /// Waits until something holds that is promised soon rather than at once.
-    pub async fn eventually(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(10);
+    pub async fn eventually(&self, what: &str, holds: impl AsyncFnMut() -> bool) {
+        self.within(Duration::from_secs(10), what, holds).await;
+    }
+
+    /// Waits until something holds that is promised within a time.
+    pub async fn within(&self, limit: Duration, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+        let deadline = Instant::now() + limit;
         while !holds().await {
-            assert!(Instant::now() < deadline, "not within 10 seconds: {what}");
+            assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
             sleep(Duration::from_millis(50)).await;
         }
     }

@@ -178,6 +178,20 @@ impl Account {
         Ok(changed)
     }
 
+    /// Takes an address that was proved to be the person's, and says whether anything was new.
+    pub fn confirm(&mut self, email: &Email, now: DateTime<Utc>) -> bool {
+        let known = self.email.key() == email.key();
+        if known && self.email_verified {
+            return false;
+        }
+        if !known {
+            self.email = email.clone();
+        }
+        self.email_verified = true;
+        self.touch(now);
+        true
+    }
+
     /// Keeps it out, or lets it in again, and says whether that changed anything.
     pub fn set_suspended(&mut self, suspended: bool, now: DateTime<Utc>) -> bool {
         let status = if suspended {

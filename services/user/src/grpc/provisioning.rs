@@ -40,4 +40,20 @@ impl ProvisioningService for Provisioning {
             change: Some(wire::user_change(&account)),
         }))
     }
+
+    async fn confirm_email(
+        &self,
+        request: Request<pb::ConfirmEmailRequest>,
+    ) -> Result<Response<pb::ConfirmEmailResponse>, Status> {
+        let (admission, request) = Admission::split(request)?;
+        admission.caller()?;
+        request.validate()?;
+        let id = request::id("id", &request.id)?;
+        let email = request::email("email", &request.email)?;
+        let previous = request::email("previous_email", &request.previous_email)?;
+        let account = self.users.confirm_email(id, email, previous).await?;
+        Ok(Response::new(pb::ConfirmEmailResponse {
+            change: Some(wire::user_change(&account)),
+        }))
+    }
 }

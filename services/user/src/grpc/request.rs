@@ -54,6 +54,11 @@ pub fn new_account(user: &pb::User) -> Result<NewAccount> {
     })
 }
 
+/// An address.
+pub fn email(field: &str, text: &str) -> Result<Email> {
+    Email::parse(text).map_err(|invalid| Error::field(field, invalid))
+}
+
 /// Reads the roles that an account is to have: those that are named, or those of everybody.
 pub fn roles(names: &[String]) -> Result<Roles> {
     let roles: Roles = names

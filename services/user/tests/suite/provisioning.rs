@@ -153,3 +153,63 @@ async fn a_taken_address_costs_a_commit_as_a_free_one_does() {
         house.close().await;
     }
 }
+
+fn confirm(id: &str, email: &str, previous: &str) -> pb::ConfirmEmailRequest {
+    pb::ConfirmEmailRequest {
+        id: id.into(),
+        email: email.into(),
+        previous_email: previous.into(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proved_address_is_verified_and_may_be_another_one() {
+    on_each(async |house| {
+        let user = house.create("ada@example.org").await;
+        house.create("bob@example.org").await;
+        let ask = async |email: &str, previous: &str| {
+            let request = house.service(confirm(&user.id, email, previous));
+            let answered = answer(house.provisioning().confirm_email(request).await);
+            answered.map(|answer| answer.change.unwrap())
+        };
+        let verified = ask("ADA@example.org", "ada@example.org").await.unwrap();
+        assert_eq!(verified.revision, 2);
+        assert!(verified.user.as_ref().unwrap().email_verified);
+        assert_eq!(verified.user.as_ref().unwrap().email, "ada@example.org");
+        assert_eq!(
+            ask("ada@example.org", "ada@example.org").await.unwrap(),
+            verified,
+            "repeating it changes nothing"
+        );
+
+        refused(
+            ask("bob@example.org", "ada@example.org").await,
+            Reason::EmailTaken,
+        );
+        let moved = ask("new@example.org", "ada@example.org").await.unwrap();
+        assert_eq!(moved.revision, 3);
+        assert_eq!(moved.user.as_ref().unwrap().email, "new@example.org");
+        assert_eq!(
+            ask("new@example.org", "ada@example.org").await.unwrap(),
+            moved
+        );
+        refused(
+            ask("third@example.org", "ada@example.org").await,
+            Reason::StatusConflict,
+        );
+
+        let request = house.service(confirm(&new_id(), "x@example.org", "x@example.org"));
+        let unknown = house.provisioning().confirm_email(request).await;
+        refused(answer(unknown), Reason::UserNotFound);
+        let mistyped = house.service(confirm(&user.id, "no address", "new@example.org"));
+        let mistyped = house.provisioning().confirm_email(mistyped).await;
+        refused_field(answer(mistyped), "email");
+        let person = house.person(
+            &user.id,
+            confirm(&user.id, "mine@example.org", "new@example.org"),
+        );
+        let person = house.provisioning().confirm_email(person).await;
+        refused(answer(person), Reason::InternalOnly);
+    })
+    .await;
+}

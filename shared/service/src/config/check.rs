@@ -202,6 +202,15 @@ impl<O: Fn(&str) -> String> Rules<'_, O> {
         self.range("auth.argon2_iterations", auth.argon2_iterations, 1..=1000);
         self.range("auth.hashing_threads", auth.hashing_threads, 0..=1024);
         self.range("auth.hashing_queue", auth.hashing_queue, 1..=65536);
+        for (path, limit) in [
+            ("auth.guesses_per_account", auth.guesses_per_account),
+            ("auth.guesses_per_address", auth.guesses_per_address),
+            ("auth.mails_per_account", auth.mails_per_account),
+            ("auth.mails_per_address", auth.mails_per_address),
+        ] {
+            self.range(path, limit, 0..=1_000_000);
+        }
+        self.mail(config);
         let half = auth.bootstrap_admin_email.is_some() != auth.bootstrap_admin_password.is_some();
         self.fails(
             "auth.bootstrap_admin_email",
@@ -209,6 +218,26 @@ impl<O: Fn(&str) -> String> Rules<'_, O> {
             "the administrator's e-mail and password come together, or neither",
         );
         self.master_key(auth.master_key.as_ref(), shape);
+    }
+
+    fn mail(&mut self, config: &Config) {
+        let auth = &config.auth;
+        if let Some(url) = &auth.smtp_url {
+            let known = ["smtp://", "smtps://"]
+                .iter()
+                .any(|scheme| url.expose().starts_with(scheme));
+            let fault = "accepted: smtps://user:password@host or smtp://host?tls=required";
+            self.fails("auth.smtp_url", !known, fault);
+        }
+        for (path, link) in [
+            ("auth.link_reset_password", &auth.link_reset_password),
+            ("auth.link_verify_email", &auth.link_verify_email),
+        ] {
+            self.url(path, link.split('#').next().unwrap_or_default());
+            let fault =
+                format!("{link:?} does not say where the token goes; accepted: one {{token}}");
+            self.fails(path, link.matches("{token}").count() != 1, fault);
+        }
     }
 
     fn master_key(&mut self, key: Option<&Secret>, shape: Shape) {

@@ -133,9 +133,26 @@ fn complete(config: &mut Config) {
         &mut config.cache.redis_url,
         &mut auth.master_key,
         &mut auth.bootstrap_admin_password,
+        &mut auth.smtp_url,
     ];
     for secret in secrets {
         *secret = secret.take().filter(|secret| !secret.is_empty());
+    }
+    auth.breached_passwords = auth
+        .breached_passwords
+        .take()
+        .filter(|path| !path.as_os_str().is_empty());
+    if auth.mail_dir.as_os_str().is_empty() {
+        auth.mail_dir = config.data_dir.join("mail");
+    }
+    let issuer = auth.issuer.trim_end_matches('/');
+    for (link, page) in [
+        (&mut auth.link_reset_password, "reset-password"),
+        (&mut auth.link_verify_email, "verify-email"),
+    ] {
+        if link.is_empty() {
+            *link = format!("{issuer}/{page}#token={{token}}");
+        }
     }
     auth.bootstrap_admin_email = auth
         .bootstrap_admin_email

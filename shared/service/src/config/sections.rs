@@ -128,12 +128,59 @@ pub struct AuthConfig {
     pub hashing_threads: usize,
     /// Password hashes that may wait for a thread.
     pub hashing_queue: usize,
+    /// A file of breached passwords that nobody may choose.
+    #[serde(default)]
+    pub breached_passwords: Option<PathBuf>,
+    /// Wrong guesses in a minute for one account, and for each of its known devices; 0 sets no limit.
+    pub guesses_per_account: u32,
+    /// Wrong guesses in a minute from one client address; 0 sets no limit.
+    pub guesses_per_address: u32,
+    /// Mails in an hour to one address; 0 sets no limit.
+    pub mails_per_account: u32,
+    /// Registrations and mails in an hour for one client address; 0 sets no limit.
+    pub mails_per_address: u32,
+    /// Whether an address has to be verified before its account can sign in.
+    pub require_verified_email: Requirement,
+    /// Where mails go; without it into `mail_dir`.
+    #[serde(default)]
+    pub smtp_url: Option<Secret>,
+    /// Where mails lie that are not sent; `mail` in the data folder by default.
+    pub mail_dir: PathBuf,
+    /// Who sends.
+    pub mail_from: String,
+    /// The page for a new password, with `{token}`; `/reset-password` under the issuer by default.
+    pub link_reset_password: String,
+    /// The page that verifies an address, with `{token}`; `/verify-email` under the issuer by default.
+    pub link_verify_email: String,
     /// The address of the administrator to create when there is none.
     #[serde(default)]
     pub bootstrap_admin_email: Option<String>,
     /// The password of that administrator.
     #[serde(default)]
     pub bootstrap_admin_password: Option<Secret>,
+}
+
+impl AuthConfig {
+    /// Whether an address has to be verified before its account can sign in.
+    pub fn requires_verified_email(&self) -> bool {
+        match self.require_verified_email {
+            Requirement::True => true,
+            Requirement::False => false,
+            Requirement::Auto => self.smtp_url.is_some(),
+        }
+    }
+}
+
+/// Whether something is required, or only where it can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Requirement {
+    /// Where it can be.
+    Auto,
+    /// Always.
+    True,
+    /// Never.
+    False,
 }
 
 /// The port for probes and metrics.

@@ -47,6 +47,33 @@ fn defaults_are_those_of_the_design() {
 }
 
 #[test]
+fn mails_need_an_address_and_links_that_say_where_the_token_goes() {
+    let config = |pairs| config(Shape::Standalone, pairs);
+    let auth = config(&[]).unwrap().auth;
+    assert_eq!(auth.mail_dir, PathBuf::from("data/mail"));
+    assert_eq!(
+        auth.link_reset_password,
+        "http://127.0.0.1:3000/reset-password#token={token}"
+    );
+    assert!(!auth.requires_verified_email());
+    let smtp = ("AUTH__SMTP_URL", "smtps://me:secret@mail.example.org");
+    let sending = config(&[smtp]).unwrap();
+    assert!(sending.auth.requires_verified_email());
+    assert!(!sending.print().contains("secret"));
+    let free = ("AUTH__REQUIRE_VERIFIED_EMAIL", "false");
+    let free = config(&[smtp, free]).unwrap();
+    assert!(!free.auth.requires_verified_email());
+
+    let fault = |name, value| fault(config(&[(name, value)]));
+    let smtp = fault("AUTH__SMTP_URL", "mail.example.org");
+    assert!(smtp.contains("smtps://"), "{smtp}");
+    let link = fault("AUTH__LINK_VERIFY_EMAIL", "https://example.org/verify");
+    assert!(link.contains("{token}"), "{link}");
+    let required = fault("AUTH__REQUIRE_VERIFIED_EMAIL", "perhaps");
+    assert!(required.contains("auto"), "{required}");
+}
+
+#[test]
 fn the_ops_port_depends_on_the_shape() {
     let port = |shape| config(shape, &[(KEY, GOOD_KEY)]).unwrap().ops.listen.port();
     assert_eq!(port(Shape::Gateway), 9090);

@@ -2,6 +2,7 @@
 //! of the statements that it runs.
 
 mod factors;
+mod mails;
 mod statements;
 mod users;
 
@@ -12,15 +13,18 @@ use portico_auth::{Auth, Migrator};
 use portico_cache::{Denylist, Memory};
 use portico_proto::auth::v1::{
     LoginRequest, RefreshRequest, RegisterRequest, TokenResponse,
-    auth_service_client::AuthServiceClient, key_service_client::KeyServiceClient,
+    auth_service_client::AuthServiceClient, email_service_client::EmailServiceClient,
+    key_service_client::KeyServiceClient, password_service_client::PasswordServiceClient,
     session_service_client::SessionServiceClient,
 };
 use portico_service::{Backend, Clock, ClockHand, Config, Frame, Secret, Shape, database};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use tempfile::TempDir;
 use tonic::{Request, Status};
 
 pub use self::{
     factors::{Authenticator, bytes},
+    mails::Letter,
     statements::Statements,
     users::FakeUsers,
 };
@@ -39,6 +43,8 @@ pub struct Setting {
     pub clock: Clock,
     pub hand: ClockHand,
     pub pairs: Vec<(&'static str, String)>,
+    /// Where mails lie.
+    pub mails: Arc<TempDir>,
 }
 
 impl Setting {
@@ -50,6 +56,7 @@ impl Setting {
             clock,
             hand,
             pairs: Vec::new(),
+            mails: Arc::new(tempfile::tempdir().expect("a folder")),
         }
     }
 
@@ -65,6 +72,9 @@ impl Setting {
             ("AUTH__ARGON2_MEMORY_KIB", "64".to_owned()),
             ("AUTH__ARGON2_ITERATIONS", "1".to_owned()),
             ("AUTH__HASHING_QUEUE", "1000".to_owned()),
+            ("AUTH__GUESSES_PER_ACCOUNT", "0".to_owned()),
+            ("AUTH__MAILS_PER_ACCOUNT", "0".to_owned()),
+            ("AUTH__MAIL_DIR", self.mails.path().display().to_string()),
         ];
         let mut pairs: Vec<(String, String)> = Vec::new();
         for (name, value) in defaults.into_iter().chain(self.pairs.clone()) {
@@ -96,10 +106,10 @@ impl Setting {
         statements.record(&mut db);
         let frame = Frame::new(self.clock.clone());
         let cache = Arc::new(Memory::new());
-        let denylist = Denylist::start(cache, &frame.tasks, frame.stop.clone());
+        let denylist = Denylist::start(cache.clone(), &frame.tasks, frame.stop.clone());
         let users = self.users.backend();
-        let auth =
-            portico_auth::start(&config, db.clone(), users, denylist.clone(), &frame).await?;
+        let auth = portico_auth::start(&config, db.clone(), users, cache, denylist.clone(), &frame)
+            .await?;
         Ok(World {
             auth,
             db,
@@ -109,6 +119,7 @@ impl Setting {
             users: self.users.clone(),
             hand: self.hand.clone(),
             clock: self.clock.clone(),
+            mails: Arc::clone(&self.mails),
         })
     }
 }
@@ -123,6 +134,7 @@ pub struct World {
     pub users: FakeUsers,
     pub hand: ClockHand,
     pub clock: Clock,
+    mails: Arc<TempDir>,
 }
 
 impl World {
@@ -152,6 +164,14 @@ impl World {
         SessionServiceClient::new(self.auth.backend.clone())
     }
 
+    pub fn passwords(&self) -> PasswordServiceClient<Backend> {
+        PasswordServiceClient::new(self.auth.backend.clone())
+    }
+
+    pub fn emails(&self) -> EmailServiceClient<Backend> {
+        EmailServiceClient::new(self.auth.backend.clone())
+    }
+
     pub fn keys(&self) -> KeyServiceClient<Backend> {
         KeyServiceClient::new(self.auth.backend.clone())
     }
@@ -170,6 +190,25 @@ impl World {
             email: email.to_owned(),
             password: password.to_owned(),
             scope: String::new(),
+            ..LoginRequest::default()
+        };
+        Ok(self.auth().login(request).await?.into_inner())
+    }
+
+    /// Signs in on a device that may be known.
+    pub async fn login_on(
+        &self,
+        device_token: &str,
+        device_name: &str,
+        email: &str,
+        password: &str,
+    ) -> Result<TokenResponse, Status> {
+        let request = LoginRequest {
+            email: email.to_owned(),
+            password: password.to_owned(),
+            device_token: device_token.to_owned(),
+            device_name: device_name.to_owned(),
+            ..LoginRequest::default()
         };
         Ok(self.auth().login(request).await?.into_inner())
     }

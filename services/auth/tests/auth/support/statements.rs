@@ -10,8 +10,12 @@ pub struct Statements(Arc<Mutex<Vec<String>>>);
 
 /// What tells the statements that the service runs by itself, at any time. Those that apply events are
 /// not among them: a test that counts holds the feed back.
-const BACKGROUND: [&str; 7] = [
+const BACKGROUND: [&str; 11] = [
     "leases",
+    "UPDATE mails",
+    "DELETE FROM mails",
+    "INTO links",
+    "NULL AS phc FROM identities WHERE email_key",
     "signing_keys",
     "FROM roles",
     "feed_cursors",

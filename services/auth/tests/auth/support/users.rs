@@ -13,10 +13,11 @@ use std::{
 use portico_proto::{
     error::Reason,
     user::v1::{
-        AcknowledgeRequest, ExportUsersRequest, ExportUsersResponse, ImportOutcome,
-        ImportUserBatchRequest, ImportUserBatchResponse, ImportUserResult, ProvisionUserRequest,
-        ProvisionUserResponse, Role, RoleDeletion, SnapshotRequest, SnapshotResponse, User,
-        UserChange, UserEvent, UserStatus, WatchRequest, WatchResponse,
+        AcknowledgeRequest, ConfirmEmailRequest, ConfirmEmailResponse, ExportUsersRequest,
+        ExportUsersResponse, ImportOutcome, ImportUserBatchRequest, ImportUserBatchResponse,
+        ImportUserResult, ProvisionUserRequest, ProvisionUserResponse, Role, RoleDeletion,
+        SnapshotRequest, SnapshotResponse, User, UserChange, UserEvent, UserStatus, WatchRequest,
+        WatchResponse,
         provisioning_service_server::{ProvisioningService, ProvisioningServiceServer},
         transfer_service_server::{TransferService, TransferServiceServer},
         user_event::Change,
@@ -304,6 +305,40 @@ impl ProvisioningService for FakeUsers {
         }
         let change = Some(change);
         Ok(Response::new(ProvisionUserResponse { change }))
+    }
+
+    async fn confirm_email(
+        &self,
+        request: Request<ConfirmEmailRequest>,
+    ) -> Result<Response<ConfirmEmailResponse>, Status> {
+        self.let_in(&request)?;
+        let message = request.into_inner();
+        let mut state = self.state();
+        let taken = state.accounts.values().any(|known| {
+            let known = known.user.as_ref().expect("a user");
+            known.id != message.id && known.email.eq_ignore_ascii_case(&message.email)
+        });
+        let Some(known) = state.accounts.get(&message.id).cloned() else {
+            return Err(Reason::UserNotFound.status("unknown"));
+        };
+        let mut user = known.user.clone().expect("a user");
+        let has = |email: &str| user.email.eq_ignore_ascii_case(email);
+        let change = if !has(&message.email) && !has(&message.previous_email) {
+            return Err(Reason::StatusConflict.status("another address"));
+        } else if taken {
+            return Err(Reason::EmailTaken.status("taken"));
+        } else if has(&message.email) && user.email_verified {
+            known
+        } else {
+            user.email = message.email;
+            user.email_verified = true;
+            self.save(&mut state, user)
+        };
+        if self.0.deaf.load(Ordering::SeqCst) {
+            return Err(Status::unavailable("the answer was lost"));
+        }
+        let change = Some(change);
+        Ok(Response::new(ConfirmEmailResponse { change }))
     }
 }
 

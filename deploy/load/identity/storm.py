@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""A storm of sign-ins at twice what the machine can hash, and what the others notice of it.
+
+`storm.py URL RAW [SECONDS]`: RAW is the machine's argon2id rate at the same parameters, in hashes a
+second over all cores. First GET /api/v1/users/me alone, fifty times a second, for the idle p99; then the same
+beside sign-ins that arrive at twice RAW for SECONDS (20). Prints the share of RAW that was accepted, how
+long refusals took, and the p99 of the GETs.
+
+The system needs AUTH__GUESSES_PER_ACCOUNT=0, AUTH__GUESSES_PER_ADDRESS=0 and AUTH__MAILS_PER_ADDRESS=0.
+"""
+
+import asyncio
+import json
+import random
+import sys
+import time
+import urllib.parse
+
+PEOPLE = 20
+PASSWORD = "the right pass phrase"
+
+
+class Client:
+    """Keeps connections open, one for each call under way."""
+
+    def __init__(self, url):
+        url = urllib.parse.urlsplit(url)
+        self.place = (url.hostname, url.port)
+        self.idle = []
+
+    async def call(self, method, path, body=None, token=None):
+        began = time.perf_counter()
+        reader, writer = self.idle.pop() if self.idle else await asyncio.open_connection(*self.place)
+        data = json.dumps(body).encode() if body is not None else b""
+        head = f"{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(data)}\r\n"
+        if body is not None:
+            head += "content-type: application/json\r\n"
+        if token:
+            head += f"authorization: Bearer {token}\r\n"
+        writer.write(head.encode() + b"\r\n" + data)
+        answer = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(answer.split("content-length: ")[1].split("\r\n")[0])
+        text = await reader.readexactly(length)
+        self.idle.append((reader, writer))
+        return int(answer.split(" ")[1]), text, time.perf_counter() - began, answer
+
+
+def percentile(values, share):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(len(values) * share))] * 1000
+
+
+async def main():
+    url, raw = sys.argv[1], float(sys.argv[2])
+    seconds = float(sys.argv[3]) if len(sys.argv) > 3 else 20
+    client = Client(url)
+    run = "%x" % random.getrandbits(40)
+    people = [f"storm-{run}-{n}@example.org" for n in range(PEOPLE)]
+    for email in people:
+        await client.call("POST", "/api/v1/auth/register", {"email": email, "password": PASSWORD})
+    status, text, _, _ = await client.call(
+        "POST", "/api/v1/auth/login", {"email": people[0], "password": PASSWORD}
+    )
+    token = json.loads(text)["accessToken"]
+
+    async def look(until):
+        times = []
+        while time.perf_counter() < until:
+            status, _, elapsed, _ = await client.call("GET", "/api/v1/users/me", token=token)
+            assert status == 200, status
+            times.append(elapsed)
+            await asyncio.sleep(0.02)
+        return times
+
+    await look(time.perf_counter() + 2)
+    idle = await look(time.perf_counter() + seconds)
+
+    outcomes = []
+
+    async def sign_in():
+        body = {"email": random.choice(people), "password": PASSWORD}
+        status, _, elapsed, head = await client.call("POST", "/api/v1/auth/login", body)
+        outcomes.append((time.perf_counter(), status, elapsed, "retry-after:" in head))
+
+    async def storm(until):
+        calls, due = [], time.perf_counter()
+        while due < until:
+            calls.append(asyncio.ensure_future(sign_in()))
+            due += 1 / (2 * raw)
+            await asyncio.sleep(max(0, due - time.perf_counter()))
+        return calls
+
+    began = time.perf_counter()
+    end = began + seconds + 2
+    looking = asyncio.ensure_future(look(end))
+    calls = await storm(end)
+    during = await looking
+    await asyncio.gather(*calls)
+    # The first two seconds fill the queue.
+    accepted = [o for o in outcomes if o[1] == 200 and began + 2 <= o[0] < end]
+    refused = [o for o in outcomes if o[1] == 429]
+    others = [o for o in outcomes if o[1] not in (200, 429)]
+    rate = len(accepted) / seconds
+    print(f"raw argon2id          {raw:8.1f} /s")
+    print(f"accepted sign-ins     {rate:8.1f} /s   {100 * rate / raw:.1f} % of raw (goal: 95)")
+    if refused:
+        print(
+            f"refused with 429      {len(refused):8}      p50 {percentile([o[2] for o in refused], 0.5):.1f} ms, "
+            f"p99 {percentile([o[2] for o in refused], 0.99):.1f} ms (goal: 100), "
+            f"Retry-After in {sum(o[3] for o in refused)}"
+        )
+    print(f"other answers         {len(others):8}")
+    before, after = percentile(idle, 0.99), percentile(during, 0.99)
+    print(f"GET users/me p50      {percentile(idle, 0.5):8.2f} ms idle, {percentile(during, 0.5):.2f} ms in the storm")
+    print(f"GET users/me p99      {before:8.2f} ms idle, {after:.2f} ms in the storm: {after / before:.2f} times (goal: under 2)")
+
+
+asyncio.run(main())
