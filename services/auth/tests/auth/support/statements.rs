@@ -15,7 +15,7 @@ const BACKGROUND: [&str; 11] = [
     "UPDATE mails",
     "DELETE FROM mails",
     "INTO links",
-    "NULL AS phc FROM identities WHERE email_key",
+    "NULL AS factor FROM identities WHERE email_key",
     "signing_keys",
     "FROM roles",
     "feed_cursors",
