@@ -14,10 +14,10 @@ use portico_proto::{
     },
     error::Reason,
     user::v1::{
-        BatchGetUsersRequest, BatchGetUsersResponse, CreateUserRequest, DeleteUserRequest,
-        GetUserRequest, ListUsersRequest, ListUsersResponse, ProvisionUserRequest,
-        ProvisionUserResponse, PurgeUserRequest, ReactivateUserRequest, SuspendUserRequest,
-        UndeleteUserRequest, UpdateUserRequest, User,
+        BatchGetUsersRequest, BatchGetUsersResponse, ConfirmEmailRequest, ConfirmEmailResponse,
+        CreateUserRequest, DeleteUserRequest, GetUserRequest, ListUsersRequest, ListUsersResponse,
+        ProvisionUserRequest, ProvisionUserResponse, PurgeUserRequest, ReactivateUserRequest,
+        SuspendUserRequest, UndeleteUserRequest, UpdateUserRequest, User,
         provisioning_service_client::ProvisioningServiceClient,
         provisioning_service_server::{ProvisioningService, ProvisioningServiceServer},
         user_service_client::UserServiceClient,
@@ -129,6 +129,14 @@ impl ProvisioningService for Users {
     ) -> Result<Response<ProvisionUserResponse>, Status> {
         assert!(Admission::of(&request)?.caller()?.service);
         Ok(Response::new(ProvisionUserResponse::default()))
+    }
+
+    async fn confirm_email(
+        &self,
+        request: Request<ConfirmEmailRequest>,
+    ) -> Result<Response<ConfirmEmailResponse>, Status> {
+        assert!(Admission::of(&request)?.caller()?.service);
+        Ok(Response::new(ConfirmEmailResponse::default()))
     }
 }
 
