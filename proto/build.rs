@@ -33,12 +33,16 @@ const SETS: [(&str, &[&str]); 2] = [
     (
         "auth",
         &[
+            "portico/auth/v1/api_keys.proto",
             "portico/auth/v1/auth.proto",
+            "portico/auth/v1/clients.proto",
             "portico/auth/v1/email.proto",
             "portico/auth/v1/import.proto",
             "portico/auth/v1/keys.proto",
             "portico/auth/v1/mfa.proto",
+            "portico/auth/v1/oauth.proto",
             "portico/auth/v1/password.proto",
+            "portico/auth/v1/service_accounts.proto",
         ],
     ),
 ];
@@ -67,6 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     tonic_prost_build::configure()
         .build_transport(false)
+        .extern_path(".google.api", "crate::google::api")
         .compile_fds(whole.file_descriptor_set())?;
     write_checks(&whole, "portico.", &out.join("validate.rs"))?;
 

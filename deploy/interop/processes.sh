@@ -2,7 +2,7 @@
 # Starts the gateway, the user service and the auth service as three processes on two throwaway
 # PostgreSQL databases and a throwaway Redis, then asks them what a stranger would: the journeys over
 # REST, and grpcurl straight to the user service. Ends with everything stopped.
-# Needs: the PostgreSQL and Redis servers' programs, grpcurl, and the workspace's binaries (built here).
+# Needs: the PostgreSQL and Redis servers' programs, grpcurl, node and python3, and the workspace's binaries (built here).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -54,11 +54,13 @@ CACHE__REDIS_URL=redis://127.0.0.1:$redis_port
 AUTH__MASTER_KEY=$(head -c 32 /dev/urandom | base64)
 AUTH__BOOTSTRAP_ADMIN_EMAIL=root@example.org
 AUTH__BOOTSTRAP_ADMIN_PASSWORD=$(head -c 18 /dev/urandom | base64)
-GATEWAY__LISTEN=127.0.0.1:$rest_port
+GATEWAY__LISTEN=127.0.0.1:$rest_port AUTH__ISSUER=http://127.0.0.1:$rest_port
+# So that a rotation happens while tokens are verified.
+AUTH__KEY_ROTATION_SECONDS=20
 USER__LISTEN=127.0.0.1:$user_port USER__URL=http://127.0.0.1:$user_port
 AUTH__LISTEN=127.0.0.1:$auth_port AUTH__URL=http://127.0.0.1:$auth_port
 export USER__DATABASE_URL AUTH__DATABASE_URL CACHE__REDIS_URL AUTH__MASTER_KEY
-export GATEWAY__LISTEN USER__LISTEN USER__URL AUTH__LISTEN AUTH__URL
+export AUTH__ISSUER AUTH__KEY_ROTATION_SECONDS GATEWAY__LISTEN USER__LISTEN USER__URL AUTH__LISTEN AUTH__URL
 export AUTH__BOOTSTRAP_ADMIN_EMAIL AUTH__BOOTSTRAP_ADMIN_PASSWORD
 
 # As the tests build them, so that nothing is built twice.
@@ -122,3 +124,7 @@ grep -q 'Code: PermissionDenied' <<<"$denied" || fail "$denied"
 say 'one sees oneself'
 own=$(ask me -H "authorization: Bearer $ada")
 [ "$(json email <<<"$own")" = ada@example.org ] || fail "$own"
+
+say "other people's OAuth libraries complete their flows"
+PORTICO_URL=http://127.0.0.1:$rest_port PORTICO_ADMIN_EMAIL=$AUTH__BOOTSTRAP_ADMIN_EMAIL \
+  PORTICO_ADMIN_PASSWORD=$AUTH__BOOTSTRAP_ADMIN_PASSWORD deploy/interop/oauth/run.sh

@@ -8,8 +8,8 @@ use portico_service::{Backend, Clock, Config, Frame, Readiness};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    contract::Contracts, drain::Drain, openapi::Reference, retry::Absence, run::Upstream,
-    stream::Places,
+    api_keys::ApiKeys, contract::Contracts, drain::Drain, openapi::Reference, retry::Absence,
+    run::Upstream, stream::Places,
 };
 
 /// Longer than clocks differ: an ended session is denied for as long as any of its tokens is good.
@@ -24,6 +24,8 @@ pub struct Shared {
     pub reference: Reference,
     /// Verifies tokens.
     pub verifier: Verifier,
+    /// Verifies API keys.
+    pub api_keys: ApiKeys,
     /// Ended sessions.
     pub denylist: Denylist,
     /// What is on its way.
@@ -57,6 +59,7 @@ impl Shared {
             contracts,
             reference,
             verifier,
+            api_keys: ApiKeys::new(frame.clock.clone()),
             denylist,
             drain: Drain::default(),
             readiness: frame.readiness.clone(),
@@ -81,4 +84,13 @@ pub struct Edge {
     pub upstreams: Vec<Upstream>,
     /// Room for streams.
     pub places: Places,
+}
+
+impl Edge {
+    /// The auth service, where there is one.
+    pub fn auth(&self) -> Option<&Backend> {
+        let ours = |it: &Upstream| it.descriptors.is_some() && it.name == "auth";
+        let place = self.upstreams.iter().position(ours)?;
+        self.backends.get(place)
+    }
 }

@@ -4,12 +4,17 @@
 use std::net::SocketAddr;
 
 use actix_web::{
-    HttpRequest,
-    http::header::{self as edge, HeaderMap as EdgeHeaders},
+    HttpRequest, HttpResponse,
+    http::{
+        StatusCode,
+        header::{self as edge, HeaderMap as EdgeHeaders},
+    },
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use portico_telemetry::{propagation, request_id};
 use tonic::metadata::MetadataMap;
+
+use crate::{api_keys::is_key, caller};
 
 /// The client's `User-Agent`: gRPC has a `user-agent` of its own.
 static USER_AGENT: HeaderName = HeaderName::from_static("portico-user-agent");
@@ -24,6 +29,9 @@ const LONGEST_USER_AGENT: usize = 512;
 
 /// Metadata of a reply by which a service of Portico says that a session has just ended.
 const ENDED_SESSION: &str = "portico-ended-session";
+
+/// Metadata of a reply by which a service of Portico says what HTTP status its answer has.
+const HTTP_STATUS: &str = "portico-http-status";
 
 /// What of a reply's metadata becomes a response header.
 const ANSWERED: [(&str, edge::HeaderName); 4] = [
@@ -47,19 +55,34 @@ impl Peer {
 
 /// The metadata of a call, made from a list: whatever else the client sent (`x-forwarded-*`,
 /// `portico-*`, `grpc-*`, hop-by-hop headers) goes no further.
-pub fn forwarded(request: &HttpRequest, request_id: &str) -> HeaderMap {
-    passed_on(request.headers(), request_id, request.conn_data())
+///
+/// `token` takes the place of the client's own. An API key never goes further, even where nobody asks for a
+/// token.
+pub fn forwarded(request: &HttpRequest, request_id: &str, token: Option<&str>) -> HeaderMap {
+    passed_on(request.headers(), request_id, request.conn_data(), token)
 }
 
-fn passed_on(headers: &EdgeHeaders, request_id: &str, peer: Option<&Peer>) -> HeaderMap {
+fn passed_on(
+    headers: &EdgeHeaders,
+    request_id: &str,
+    peer: Option<&Peer>,
+    token: Option<&str>,
+) -> HeaderMap {
     // Room for what is added further on, too.
     let mut out = HeaderMap::with_capacity(12);
-    copy(
-        headers,
-        &edge::AUTHORIZATION,
-        &mut out,
-        header::AUTHORIZATION,
-    );
+    match token.map(|token| HeaderValue::try_from(format!("Bearer {token}"))) {
+        Some(Ok(value)) => {
+            out.insert(header::AUTHORIZATION, value);
+        }
+        Some(Err(_)) => {}
+        None if caller::token(headers).is_ok_and(is_key) => {}
+        None => copy(
+            headers,
+            &edge::AUTHORIZATION,
+            &mut out,
+            header::AUTHORIZATION,
+        ),
+    }
     // As the caller sent it. Where spans are recorded, the call's own takes its place further on.
     trace_context(headers, &mut out);
     if let Ok(mut id) = HeaderValue::from_str(request_id) {
@@ -102,6 +125,21 @@ pub fn answered(metadata: &MetadataMap, out: &mut EdgeHeaders) {
         {
             out.insert(name, value);
         }
+    }
+}
+
+/// Applies what a service of Portico says of an answer as a whole, for protocols whose errors are answers:
+/// `portico-http-status`, and the challenge that goes with 401.
+pub fn protocol(metadata: &MetadataMap, answer: &mut HttpResponse) {
+    let status = metadata.get(HTTP_STATUS).and_then(|it| it.to_str().ok());
+    let Some(status) = status.and_then(|it| it.parse::<StatusCode>().ok()) else {
+        return;
+    };
+    *answer.status_mut() = status;
+    if let Some(challenge) = metadata.get("www-authenticate")
+        && let Ok(value) = edge::HeaderValue::from_bytes(challenge.as_encoded_bytes())
+    {
+        answer.headers_mut().insert(edge::WWW_AUTHENTICATE, value);
     }
 }
 
@@ -169,7 +207,7 @@ mod tests {
             ),
         ]);
         let peer = Peer::new("[::ffff:192.0.2.7]:4711".parse().unwrap());
-        let metadata = passed_on(&sent, "r-1", Some(&peer));
+        let metadata = passed_on(&sent, "r-1", Some(&peer), None);
         let mut names: Vec<_> = metadata.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(

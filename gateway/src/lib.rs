@@ -4,6 +4,7 @@
 //! (`contract`) and has no handler for any business RPC. A request goes through `server` from top to
 //! bottom: request id, trace, metrics, limits, caller, and then `proxy`.
 
+mod api_keys;
 mod caller;
 mod codec;
 mod contract;

@@ -52,6 +52,8 @@ pub struct Exchange<'a> {
     pub captures: &'a [Capture<'a>],
     /// Whose it is, unless the route is public.
     pub caller: Option<&'a Caller>,
+    /// What takes the place of the request's own token.
+    pub token: Option<&'a str>,
     /// The request's id.
     pub id: &'a str,
     /// When the caller gets an answer at the latest.
@@ -121,7 +123,7 @@ async fn call(exchange: &Exchange<'_>, message: Bytes) -> Result<Response<Bytes>
     let calling = async {
         let mut retry = edge.absences[route.upstream].call(route.policy.idempotent);
         loop {
-            let mut metadata = headers::forwarded(request, exchange.id);
+            let mut metadata = headers::forwarded(request, exchange.id, exchange.token);
             let left = given(deadline.saturating_duration_since(Instant::now()));
             if let Ok(timeout) = http::HeaderValue::try_from(format!("{left}m")) {
                 metadata.insert(&GRPC_TIMEOUT, timeout);
@@ -154,6 +156,9 @@ pub fn reply(route: &Route, response: &Response<Bytes>) -> Result<HttpResponse, 
     let wire = response.get_ref();
     let mut answer = HttpResponse::new(StatusCode::OK);
     headers::answered(response.metadata(), answer.headers_mut());
+    if route.ours {
+        headers::protocol(response.metadata(), &mut answer);
+    }
     if let Some(etag) = binding.response_etag(wire)
         && !answer.headers().contains_key(ETAG)
         && let Ok(value) = HeaderValue::try_from(format!("\"{etag}\""))
@@ -164,7 +169,9 @@ pub fn reply(route: &Route, response: &Response<Bytes>) -> Result<HttpResponse, 
         let body = binding
             .response_http_body(plans, wire)
             .map_err(|error| untranslatable(route, &error))?;
-        if let Ok(media_type) = HeaderValue::from_str(body.content_type) {
+        if !body.content_type.is_empty()
+            && let Ok(media_type) = HeaderValue::from_str(body.content_type)
+        {
             answer.headers_mut().insert(CONTENT_TYPE, media_type);
         }
         let data = wire.slice_ref(body.data);

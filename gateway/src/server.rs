@@ -98,15 +98,17 @@ async fn answer(
         Kind::Rpc(route) => route,
         Kind::Own(own) => return own::answer(*own, request, &edge.shared).await,
     };
-    let caller = caller::admit(&edge.shared.verifier, route, request).await?;
+    let deadline = started + edge.shared.request_timeout;
+    let admitted = caller::admit(edge, route, request, deadline).await?;
     let exchange = Exchange {
         edge,
         request,
         route,
         captures,
-        caller: caller.as_deref(),
+        caller: admitted.caller.as_deref(),
+        token: admitted.token.as_deref(),
         id,
-        deadline: started + edge.shared.request_timeout,
+        deadline,
     };
     proxy::forward(exchange, body).await
 }

@@ -73,7 +73,8 @@ async fn start(
     let shared = exchange.edge.shared.clone();
     let if_match = preconditions::if_match(request.method(), request.headers())?;
     let sent = Sent::of(request.headers(), if_match);
-    let metadata = MetadataMap::from_headers(headers::forwarded(request, exchange.id));
+    let metadata =
+        MetadataMap::from_headers(headers::forwarded(request, exchange.id, exchange.token));
     let backend = (exchange.edge.upstreams[route.upstream].backend)();
     let resumable = framing == Framing::Events && route.binding.server_streaming;
     let watch = |payload| Watch::new(&shared, exchange.caller, resumable, payload);

@@ -55,6 +55,8 @@ reasons! {
     InvalidCode = "INVALID_CODE", Unauthenticated;
     /// The link of a mail is unknown, used, replaced by a newer one, or too old.
     InvalidLink = "INVALID_LINK", InvalidArgument;
+    /// The API key is unknown, expired or revoked, or its owner may not use it any more.
+    ApiKeyInvalid = "API_KEY_INVALID", Unauthenticated;
     /// The token lacks a scope, or the thing belongs to somebody else.
     InsufficientScope = "INSUFFICIENT_SCOPE", PermissionDenied;
     /// The last proof of who is calling is too old for what is asked; prove a factor, or sign in anew.
@@ -69,6 +71,14 @@ reasons! {
     UserNotFound = "USER_NOT_FOUND", NotFound;
     /// No open session of the account has the id.
     SessionNotFound = "SESSION_NOT_FOUND", NotFound;
+    /// No OAuth client has the id.
+    ClientNotFound = "CLIENT_NOT_FOUND", NotFound;
+    /// No service account has the id.
+    ServiceAccountNotFound = "SERVICE_ACCOUNT_NOT_FOUND", NotFound;
+    /// The owner has no API key of the id.
+    ApiKeyNotFound = "API_KEY_NOT_FOUND", NotFound;
+    /// There are as many as there may be.
+    LimitReached = "LIMIT_REACHED", FailedPrecondition;
     /// Somebody else changed it first.
     EtagMismatch = "ETAG_MISMATCH", Aborted;
     /// The idempotency key was used with another request.

@@ -44,6 +44,23 @@ pub mod auth {
     pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/auth.binpb"));
 }
 
+/// What is Google's and stands in our messages.
+pub mod google {
+    /// Package `google.api`.
+    pub mod api {
+        /// A body that is passed on as it is: what a request brought, or what the answer is to be.
+        #[derive(Clone, PartialEq, prost::Message)]
+        pub struct HttpBody {
+            /// Its media type.
+            #[prost(string, tag = "1")]
+            pub content_type: String,
+            /// Its bytes.
+            #[prost(bytes = "bytes", tag = "2")]
+            pub data: prost::bytes::Bytes,
+        }
+    }
+}
+
 /// The option that says who may call an RPC.
 pub mod policy {
     /// Package `portico.policy.v1`.

@@ -154,3 +154,54 @@ async fn a_refused_refresh_may_end_a_session_too() {
     problem(request.send().await.unwrap(), 401, "INVALID_GRANT").await;
     assert!(edge.denylist.is_denied("s-1"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_exchanged_once_and_services_see_the_token_alone() {
+    const KEY: &str = "ptc_0123456789";
+    let edge = Edge::start().await;
+    let token = edge.issuer.sign(&Issuer::claims("users:read"));
+    edge.accounts.take_key(KEY, &token);
+    for _ in 0..3 {
+        let response = edge.get(USERS).bearer_auth(KEY).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        let sent = edge.accounts.metadata();
+        assert_eq!(
+            sent.get("authorization").unwrap(),
+            &format!("Bearer {token}")
+        );
+    }
+    assert_eq!(edge.accounts.exchanges(), 1);
+    let create = edge.request(Method::POST, USERS).bearer_auth(KEY);
+    let response = create.json(&json!({})).send().await.unwrap();
+    problem(response, 403, "INSUFFICIENT_SCOPE").await;
+
+    // Where nobody asks for a token, nobody sees the key either.
+    let login = edge
+        .request(Method::POST, "/api/v1/auth/login")
+        .bearer_auth(KEY);
+    let body = json!({"email": "a@example.com", "password": "right"});
+    assert_eq!(login.json(&body).send().await.unwrap().status(), 200);
+    assert!(edge.accounts.metadata().get("authorization").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_not_good_is_refused_without_asking_twice() {
+    let edge = Edge::start().await;
+    for _ in 0..3 {
+        let response = edge
+            .get(USERS)
+            .bearer_auth("ptc_wrong")
+            .send()
+            .await
+            .unwrap();
+        let challenge = response.headers()["www-authenticate"].to_str().unwrap();
+        assert_eq!(challenge, r#"Bearer error="invalid_token""#);
+        problem(response, 401, "API_KEY_INVALID").await;
+    }
+    assert_eq!(edge.accounts.exchanges(), 1);
+    let long = format!("ptc_{}", "x".repeat(100));
+    let response = edge.get(USERS).bearer_auth(long).send().await.unwrap();
+    problem(response, 401, "API_KEY_INVALID").await;
+    assert_eq!(edge.accounts.exchanges(), 1, "it cannot be a key");
+    assert_eq!(edge.accounts.calls(), 0);
+}

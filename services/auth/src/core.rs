@@ -19,6 +19,7 @@ use crate::{
     links::Pages,
     mail::Sender,
     mfa,
+    oauth::Directory,
     passwords::Passwords,
     roles::Roles,
     storage::{Account, Storage},
@@ -35,6 +36,7 @@ pub(crate) struct Core {
     pub(crate) keys: KeyRing,
     pub(crate) issuer: Issuer,
     pub(crate) successors: Successors,
+    pub(crate) clients: Directory,
     pub(crate) roles: Roles,
     pub(crate) users: Users,
     pub(crate) denylist: Revocations,
@@ -97,9 +99,19 @@ impl Revocations {
 
     /// The session was ended a while ago.
     pub(crate) async fn publish_again(&self, session: Uuid, age: TimeDelta) {
+        self.publish_id_again(&session.to_string(), age).await;
+    }
+
+    /// Tokens with this `jti`, or this `sid`, were revoked just now.
+    pub(crate) async fn publish_id(&self, id: &str) {
+        self.denylist.deny(id, self.ttl).await;
+    }
+
+    /// The same, a while ago.
+    pub(crate) async fn publish_id_again(&self, id: &str, age: TimeDelta) {
         let left = self.ttl.saturating_sub(age.to_std().unwrap_or_default());
         if !left.is_zero() {
-            self.denylist.deny(&session.to_string(), left).await;
+            self.denylist.deny(id, left).await;
         }
     }
 }
@@ -169,6 +181,7 @@ impl Core {
             roles: Roles::new(storage.clone()),
             successors: Successors::new(&master),
             mfa: mfa::Policy::new(auth, &master),
+            clients: Directory::new(storage.clone(), clock.clone()),
             denylist: Revocations::new(denylist, &limits),
             storage,
             keys,
@@ -179,14 +192,16 @@ impl Core {
         })
     }
 
-    /// The tokens for an open session, with what the account's roles allow now.
+    /// The tokens for an open session, with what the account's roles allow now, of what was asked for at
+    /// sign-in, of what is asked for this time.
     pub(crate) fn grant(
         &self,
         account: Account,
         session: &Session,
         refresh: RefreshToken,
+        asked: &str,
     ) -> Result<Grant, Error> {
-        let (access, scope) = self.access(account, session)?;
+        let (access, scope) = self.access(account, session, asked)?;
         Ok(Grant {
             access,
             refresh,
@@ -201,8 +216,10 @@ impl Core {
         &self,
         account: Account,
         session: &Session,
+        asked: &str,
     ) -> Result<(AccessToken, String), Error> {
         let scopes = narrow(self.roles.scopes_of(&account.roles), &session.scope);
+        let scopes = narrow(scopes, asked);
         let scope = scopes
             .iter()
             .map(String::as_str)
@@ -211,6 +228,7 @@ impl Core {
         let access = self.issuer.access(Subject {
             user_id: account.id,
             session_id: session.id,
+            client_id: session.client_id.clone(),
             session_end: session.absolute_expire_time,
             assurance: session.assurance,
             auth_time: session.auth_time,

@@ -46,6 +46,20 @@ pub(crate) enum Error {
     BreachedPasswords(std::io::Error),
     #[error("the account has no such open session")]
     SessionNotFound,
+    #[error("no oauth client has the id")]
+    ClientNotFound,
+    #[error("no service account has the id")]
+    ServiceAccountNotFound,
+    #[error("the owner has no api key of the id")]
+    ApiKeyNotFound,
+    #[error("the api key is not good")]
+    ApiKeyInvalid,
+    #[error("the caller does not hold {0}")]
+    ScopeNotHeld(String),
+    #[error("there are {0} already")]
+    LimitReached(u32),
+    #[error("somebody else changed it first")]
+    EtagMismatch,
     #[error("the hashing queue is full")]
     Overloaded(Overloaded),
     #[error("the user service is away")]
@@ -106,6 +120,21 @@ impl From<Error> for Status {
             Error::SessionNotFound => {
                 Reason::SessionNotFound.status("the account has no such open session")
             }
+            Error::ClientNotFound => Reason::ClientNotFound.status("no OAuth client has the id"),
+            Error::ServiceAccountNotFound => {
+                Reason::ServiceAccountNotFound.status("no service account has the id")
+            }
+            Error::ApiKeyNotFound => Reason::ApiKeyNotFound.status("there is no such API key"),
+            Error::ApiKeyInvalid => {
+                Reason::ApiKeyInvalid.status("the API key is unknown, expired or revoked")
+            }
+            Error::ScopeNotHeld(scope) => Reason::InsufficientScope.status(format!(
+                "only who holds {scope} may give it, or change what has it"
+            )),
+            Error::LimitReached(most) => {
+                Reason::LimitReached.status(format!("there may be {most} at most"))
+            }
+            Error::EtagMismatch => Reason::EtagMismatch.status("somebody else changed it first"),
             Error::Overloaded(Overloaded { retry_after }) => {
                 Reason::Overloaded.retry_after("too many sign-ins at once", retry_after)
             }

@@ -4,7 +4,9 @@
 //! works while that service is away. Nothing in its database is a usable secret: passwords are hashed,
 //! refresh tokens are hashes, private keys are encrypted under a key that only the operator has.
 
+mod api_keys;
 mod bootstrap;
+mod clients;
 mod core;
 mod crash;
 mod domain;
@@ -23,13 +25,16 @@ mod logout;
 mod mail;
 mod mfa;
 mod migration;
+mod oauth;
 mod password;
 mod passwords;
 mod refresh;
 mod register;
 mod repair;
+mod revocations;
 mod roles;
 mod server;
+mod service_accounts;
 mod sessions;
 mod storage;
 mod tokens;

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::{
     core::{Core, Grant},
-    domain::{Assurance, Client, Email, Session, Status},
+    domain::{Assurance, Client, Email, FIRST_PARTY, Session, Status},
     error::Error,
     guessing::Device,
     mail::{Kind, Mail},
@@ -132,7 +132,7 @@ async fn open(
     }
     Ok(Grant {
         device_token,
-        ..core.grant(account, &session, refresh)?
+        ..core.grant(account, &session, refresh, "")?
     })
 }
 
@@ -148,6 +148,7 @@ pub(crate) fn session(
     let session = Session {
         id: core.random.uuid(now),
         user_id: account.id,
+        client_id: FIRST_PARTY.to_owned(),
         scope,
         user_agent: client.user_agent,
         ip_address: client.ip_address,

@@ -1,21 +1,54 @@
 //! A refresh token for a new pair of tokens.
 
+use uuid::Uuid;
+
 use crate::{
     core::{Core, Grant},
     crash,
-    domain::{Session, Status, Window},
+    domain::{FIRST_PARTY, Session, Status, Window},
     error::Error,
     storage::Rotation,
     tokens::RefreshToken,
 };
+
+/// A refresh token, and who presents it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refresh<'r> {
+    pub(crate) token: &'r str,
+    pub(crate) client_id: &'r str,
+    /// The scopes that this access token is to be narrowed to; empty leaves them.
+    pub(crate) scope: &'r str,
+}
+
+impl<'r> Refresh<'r> {
+    /// As the first-party client refreshes.
+    pub(crate) const fn first_party(token: &'r str) -> Self {
+        Self {
+            token,
+            client_id: FIRST_PARTY,
+            scope: "",
+        }
+    }
+}
+
+/// Whose a refresh token is.
+#[derive(Clone, Debug)]
+pub(crate) struct Owner {
+    pub(crate) user_id: Uuid,
+    pub(crate) session_id: Uuid,
+    pub(crate) client_id: String,
+}
 
 /// Rotates a refresh token. Two statements when all is well.
 ///
 /// A token that was used already answers its family's current one within the grace period (so all who
 /// race end up with the same), and ends its session after that: then either the thief or the owner
 /// presents it, and nobody can tell which (RFC 9700, section 4.14.2).
-pub(crate) async fn refresh(core: &Core, presented: &str) -> Result<Grant, Error> {
-    let presented = RefreshToken::parse(presented).ok_or(Error::InvalidGrant)?;
+///
+/// Another client's token is refused and nothing else happens to it: it may have been stolen from there,
+/// but who holds it cannot use it.
+pub(crate) async fn refresh(core: &Core, refresh: Refresh<'_>) -> Result<Grant, Error> {
+    let presented = RefreshToken::parse(refresh.token).ok_or(Error::InvalidGrant)?;
     let successor = core.successors.next(&presented);
     let now = core.clock.now();
     let rotated = core
@@ -24,6 +57,7 @@ pub(crate) async fn refresh(core: &Core, presented: &str) -> Result<Grant, Error
             family: presented.family_hash(),
             presented: presented.hash(),
             successor: successor.hash(),
+            client_id: refresh.client_id.to_owned(),
             now,
             expire_time: now + core.limits.idle,
             window: Window::at(now, core.limits.grace),
@@ -32,7 +66,7 @@ pub(crate) async fn refresh(core: &Core, presented: &str) -> Result<Grant, Error
     crash::point("refresh.rotated");
     let (session, current) = match rotated {
         Some(session) => (session, successor),
-        None => forgive(core, &presented).await?,
+        None => forgive(core, &presented, refresh.client_id).await?,
     };
 
     let account = core.storage.account(session.user_id).await?;
@@ -45,15 +79,32 @@ pub(crate) async fn refresh(core: &Core, presented: &str) -> Result<Grant, Error
         end(core, &session).await?;
         return Err(Error::InvalidGrant);
     }
-    core.grant(account, &session, current)
+    core.grant(account, &session, current, refresh.scope)
+}
+
+/// Whose a refresh token is, whatever became of it. One statement, and none for what is no such token.
+pub(crate) async fn owner(core: &Core, presented: &str) -> Result<Option<Owner>, Error> {
+    let Some(token) = RefreshToken::parse(presented) else {
+        return Ok(None);
+    };
+    let family = core.storage.family(&token.family_hash()).await?;
+    Ok(family.map(|family| Owner {
+        user_id: family.session.user_id,
+        session_id: family.session.id,
+        client_id: family.session.client_id,
+    }))
 }
 
 /// What a token that is not its family's current one leads to.
-async fn forgive(core: &Core, presented: &RefreshToken) -> Result<(Session, RefreshToken), Error> {
+async fn forgive(
+    core: &Core,
+    presented: &RefreshToken,
+    client_id: &str,
+) -> Result<(Session, RefreshToken), Error> {
     let family = core.storage.family(&presented.family_hash()).await?;
     let family = family.ok_or(Error::InvalidGrant)?;
     let now = core.clock.now();
-    if family.revoked || family.session.end_time() <= now {
+    if family.session.client_id != client_id || family.revoked || family.session.end_time() <= now {
         return Err(Error::InvalidGrant);
     }
     let steps = family.rotations.forgiven(now, core.limits.grace);

@@ -8,9 +8,14 @@ use portico_caller::{Guard, Keys, Policies, Verifier};
 use portico_proto::auth::{
     DESCRIPTOR_SET,
     v1::{
-        auth_service_server::AuthServiceServer, email_service_server::EmailServiceServer,
-        import_service_server::ImportServiceServer, key_service_server::KeyServiceServer,
-        mfa_service_server::MfaServiceServer, password_service_server::PasswordServiceServer,
+        api_key_service_server::ApiKeyServiceServer, auth_service_server::AuthServiceServer,
+        client_service_server::ClientServiceServer, email_service_server::EmailServiceServer,
+        import_service_server::ImportServiceServer,
+        key_exchange_service_server::KeyExchangeServiceServer,
+        key_service_server::KeyServiceServer, mfa_service_server::MfaServiceServer,
+        o_auth_service_server::OAuthServiceServer,
+        password_service_server::PasswordServiceServer,
+        service_account_service_server::ServiceAccountServiceServer,
         session_service_server::SessionServiceServer,
     },
 };
@@ -23,9 +28,12 @@ use crate::{
     core::Core,
     error::Error,
     feed,
-    grpc::{AuthApi, EmailApi, ImportApi, KeyApi, MfaApi, PasswordApi, SessionApi},
+    grpc::{
+        ApiKeyApi, AuthApi, ClientApi, EmailApi, ImportApi, KeyApi, KeyExchangeApi, MfaApi, OAuthApi,
+        PasswordApi, ServiceAccountApi, SessionApi,
+    },
     lease::Lease,
-    mail, repair, upkeep,
+    mail, oauth, repair, upkeep,
 };
 
 /// The running service.
@@ -64,8 +72,10 @@ pub async fn start(
 
     let keys = Keys::new(Arc::new(core.keys.clone()));
     let (issuer, audience) = (&config.auth.issuer, &config.auth.audience);
-    let verifier = Verifier::new(issuer, audience, keys, denylist, frame.clock.clone());
-    let backend = open_door(&core, verifier, frame)?;
+    let clock = &frame.clock;
+    let every = Verifier::for_any_audience(issuer, keys.clone(), denylist.clone(), clock.clone());
+    let verifier = Verifier::new(issuer, audience, keys, denylist, clock.clone());
+    let backend = open_door(&core, verifier, every, frame)?;
 
     let process = core.random.uuid(frame.clock.now());
     let lease = |name| Lease::new(name, process, core.storage.clone(), frame.clock.clone());
@@ -93,7 +103,13 @@ pub async fn start(
     Ok(Auth { backend, core })
 }
 
-fn open_door(core: &Arc<Core>, verifier: Verifier, frame: &Frame) -> anyhow::Result<Backend> {
+/// `every` verifies tokens that are for others, whom this service tells about them.
+fn open_door(
+    core: &Arc<Core>,
+    verifier: Verifier,
+    every: Verifier,
+    frame: &Frame,
+) -> anyhow::Result<Backend> {
     let pool = DescriptorPool::decode(portico_proto::DESCRIPTOR_SET)
         .context("the embedded descriptors cannot be read")?;
     let policies = Policies::from_pool(&pool);
@@ -110,12 +126,26 @@ fn open_door(core: &Arc<Core>, verifier: Verifier, frame: &Frame) -> anyhow::Res
     });
     let passwords = PasswordServiceServer::new(PasswordApi(Arc::clone(core)));
     let emails = EmailServiceServer::new(EmailApi(Arc::clone(core)));
+    let oauth = OAuthServiceServer::new(OAuthApi {
+        core: Arc::clone(core),
+        verifier: every,
+        metadata: oauth::metadata(&core.issuer),
+    });
+    let clients = ClientServiceServer::new(ClientApi(Arc::clone(core)));
+    let api_keys = ApiKeyServiceServer::new(ApiKeyApi(Arc::clone(core)));
+    let exchange = KeyExchangeServiceServer::new(KeyExchangeApi(Arc::clone(core)));
+    let accounts = ServiceAccountServiceServer::new(ServiceAccountApi(Arc::clone(core)));
     let routes = Routes::new(guard.named_layer(auth))
         .add_service(guard.named_layer(passwords))
         .add_service(guard.named_layer(emails))
         .add_service(guard.named_layer(sessions))
         .add_service(guard.named_layer(mfa))
         .add_service(guard.named_layer(import))
-        .add_service(guard.named_layer(keys));
+        .add_service(guard.named_layer(keys))
+        .add_service(guard.named_layer(oauth))
+        .add_service(guard.named_layer(clients))
+        .add_service(guard.named_layer(api_keys))
+        .add_service(guard.named_layer(exchange))
+        .add_service(guard.named_layer(accounts));
     Ok(assemble(routes, DESCRIPTOR_SET, frame.readiness.clone()))
 }

@@ -11,15 +11,19 @@ use crate::{
     core::Core,
     error::Error,
     lease::Lease,
-    mfa, sessions,
+    mfa, revocations, sessions,
     storage::{self, Expiring},
 };
 
 /// The tables whose rows end by themselves.
-const EXPIRING: [&Expiring; 4] = [
+const EXPIRING: [&Expiring; 8] = [
+    &storage::API_KEYS,
     &storage::CHALLENGES,
+    &storage::CLIENT_ASSERTIONS,
+    &storage::DELETED_CLIENTS,
     &storage::ENROLMENTS,
     &storage::LINKS,
+    &storage::REVOCATIONS,
     &storage::SESSIONS,
 ];
 
@@ -43,6 +47,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub(crate) async fn prepare(core: &Core, lease: &Lease) -> Result<(), Error> {
     core.keys.prepare(lease).await?;
     core.roles.reload().await?;
+    revocations::publish(core, core.limits.token_life()).await?;
     sessions::publish_ended(core, core.limits.token_life()).await
 }
 
@@ -93,6 +98,8 @@ async fn look_after(core: &Core, lease: &Lease, done: &mut Done) -> Result<(), E
         core.keys.reload().await?;
     }
     core.roles.reload().await?;
+    core.clients.catch_up(LATELY).await?;
+    revocations::publish(core, LATELY).await?;
     sessions::publish_ended(core, LATELY).await?;
     if leads && !done.resealed {
         done.resealed = mfa::reseal(core).await?;

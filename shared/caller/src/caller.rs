@@ -1,6 +1,6 @@
 //! Who calls.
 
-use crate::{Claims, Refusal, Scopes};
+use crate::{Audience, Claims, Refusal, Scopes};
 
 /// The scope that opens internal methods. Only services hold it; no role and no client may give it.
 pub const INTERNAL_SCOPE: &str = "portico.internal";
@@ -15,12 +15,18 @@ pub struct Caller {
     pub subject: String,
     /// The session, when the token hangs on one.
     pub session: Option<String>,
+    /// The token's own id.
+    pub token_id: String,
+    /// Whom the token is for.
+    pub audience: Audience,
     /// The client that asked for the token.
     pub client_id: String,
     /// What the token allows.
     pub scopes: Scopes,
     /// The roles of the account when the token was made.
     pub roles: Vec<String>,
+    /// When the token was made, in seconds since 1970.
+    pub issued_at: u64,
     /// When the token expires, in seconds since 1970.
     pub expires_at: u64,
     /// Whether it is a service of the same deployment.
@@ -56,6 +62,9 @@ impl From<Claims> for Caller {
         Self {
             subject: claims.sub,
             session: claims.sid,
+            token_id: claims.jti,
+            audience: claims.aud,
+            issued_at: claims.iat,
             client_id: claims.client_id,
             scopes: claims.scope,
             roles: claims.roles,

@@ -31,7 +31,8 @@ pub struct Verifier {
 
 struct Inner {
     issuer: String,
-    audience: String,
+    /// None takes every audience.
+    audience: Option<String>,
     keys: Keys,
     denylist: Denylist,
     clock: Clock,
@@ -65,10 +66,31 @@ impl Verifier {
         denylist: Denylist,
         clock: Clock,
     ) -> Self {
+        Self::build(issuer.into(), Some(audience.into()), keys, denylist, clock)
+    }
+
+    /// A verifier for all tokens of an issuer, whomever they are for: for the issuer itself, which tells
+    /// others about them.
+    pub fn for_any_audience(
+        issuer: impl Into<String>,
+        keys: Keys,
+        denylist: Denylist,
+        clock: Clock,
+    ) -> Self {
+        Self::build(issuer.into(), None, keys, denylist, clock)
+    }
+
+    fn build(
+        issuer: String,
+        audience: Option<String>,
+        keys: Keys,
+        denylist: Denylist,
+        clock: Clock,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
-                issuer: issuer.into(),
-                audience: audience.into(),
+                issuer,
+                audience,
                 keys,
                 denylist,
                 clock,
@@ -126,7 +148,8 @@ impl Inner {
         if claims.iss != self.issuer {
             return Err(Refusal::Forged("it comes from another issuer"));
         }
-        if !claims.aud.contains(&self.audience) {
+        let audience = self.audience.as_ref();
+        if audience.is_some_and(|name| !claims.aud.contains(name)) {
             return Err(Refusal::Forged("it is for another audience"));
         }
         if claims.sub.is_empty() {
@@ -145,7 +168,9 @@ impl Inner {
             return Err(Refusal::Expired);
         }
         let session = caller.session.as_deref();
-        if session.is_some_and(|sid| self.denylist.is_denied(sid)) {
+        if session.is_some_and(|sid| self.denylist.is_denied(sid))
+            || self.denylist.is_denied(&caller.token_id)
+        {
             return Err(Refusal::Revoked);
         }
         Ok(caller)

@@ -4,9 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use portico_proto::{
     auth::v1::{
-        GetJsonWebKeySetRequest, JsonWebKey, JsonWebKeySet, LoginRequest, LogoutRequest,
-        RefreshRequest, RegisterRequest, RegisterResponse, TokenResponse,
+        ExchangeApiKeyRequest, ExchangeApiKeyResponse, GetJsonWebKeySetRequest, JsonWebKey,
+        JsonWebKeySet, LoginRequest, LogoutRequest, RefreshRequest, RegisterRequest,
+        RegisterResponse, TokenResponse,
         auth_service_server::{AuthService, AuthServiceServer},
+        key_exchange_service_server::{KeyExchangeService, KeyExchangeServiceServer},
         key_service_server::{KeyService, KeyServiceServer},
     },
     error::{Reason, Violation, invalid},
@@ -31,6 +33,9 @@ pub struct Accounts {
 #[derive(Default)]
 struct Seen {
     metadata: Vec<MetadataMap>,
+    /// The one good key, and the token that it is exchanged for.
+    key: Option<(String, String)>,
+    exchanges: usize,
     create: Option<CreateUserRequest>,
     update: Option<UpdateUserRequest>,
     delete: Option<DeleteUserRequest>,
@@ -45,6 +50,16 @@ impl Accounts {
     pub fn auth(&self) -> Routes {
         Routes::new(AuthServiceServer::new(self.clone()))
             .add_service(KeyServiceServer::new(self.clone()))
+            .add_service(KeyExchangeServiceServer::new(self.clone()))
+    }
+
+    /// Lets one API key be exchanged for a token, and no other.
+    pub fn take_key(&self, key: &str, token: &str) {
+        self.seen.lock().unwrap().key = Some((key.to_owned(), token.to_owned()));
+    }
+
+    pub fn exchanges(&self) -> usize {
+        self.seen.lock().unwrap().exchanges
     }
 
     pub fn calls(&self) -> usize {
@@ -296,5 +311,25 @@ impl KeyService for Accounts {
         let cached = "public, max-age=300".parse().unwrap();
         response.metadata_mut().insert("cache-control", cached);
         Ok(response)
+    }
+}
+
+#[tonic::async_trait]
+impl KeyExchangeService for Accounts {
+    async fn exchange_api_key(
+        &self,
+        request: Request<ExchangeApiKeyRequest>,
+    ) -> Result<Response<ExchangeApiKeyResponse>, Status> {
+        let presented = request.into_inner().api_key;
+        let mut seen = self.seen.lock().unwrap();
+        seen.exchanges += 1;
+        let now = std::time::SystemTime::now();
+        match &seen.key {
+            Some((key, token)) if *key == presented => Ok(Response::new(ExchangeApiKeyResponse {
+                access_token: token.clone(),
+                use_until_time: Some((now + std::time::Duration::from_secs(60)).into()),
+            })),
+            _ => Err(Reason::ApiKeyInvalid.status("the API key is unknown")),
+        }
     }
 }

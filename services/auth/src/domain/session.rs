@@ -10,6 +10,8 @@ use super::Assurance;
 pub(crate) struct Session {
     pub(crate) id: Uuid,
     pub(crate) user_id: Uuid,
+    /// The client that it was opened with, which alone may refresh it.
+    pub(crate) client_id: String,
     /// The scopes that were asked for at sign-in; empty asks for all.
     pub(crate) scope: String,
     pub(crate) user_agent: String,

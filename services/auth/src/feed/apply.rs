@@ -7,6 +7,7 @@ use portico_proto::user::v1::{UserChange, UserEvent, user_event::Change};
 use uuid::Uuid;
 
 use crate::{
+    api_keys,
     core::Core,
     domain::{Identity, Status},
     storage::{self, Transaction},
@@ -17,6 +18,7 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Effects {
     ended: Vec<Uuid>,
+    ended_keys: Vec<String>,
     roles_changed: bool,
 }
 
@@ -31,6 +33,7 @@ impl Effects {
         for session in &self.ended {
             core.denylist.publish(*session).await;
         }
+        api_keys::tell_ended(core, &self.ended_keys).await;
         if self.roles_changed {
             core.roles.reload().await?;
         }
@@ -101,6 +104,9 @@ async fn account(
         effects
             .ended
             .extend(tx.revoke_sessions(identity.id, now).await?);
+        effects
+            .ended_keys
+            .extend(api_keys::revoke_all(tx, identity.id, now).await?);
         if users::is_purged(change) {
             tx.erase_person(identity.id).await?;
         }

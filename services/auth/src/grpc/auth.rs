@@ -21,7 +21,7 @@ use crate::{
     logout,
     mfa::Challenge,
     passwords::Password,
-    refresh,
+    refresh::{self, Refresh},
     register::{self, Register},
 };
 
@@ -83,8 +83,8 @@ impl AuthService for AuthApi {
         Admission::of(&request)?;
         let message = request.into_inner();
         message.validate()?;
-        let grant = refresh::refresh(&self.0, &message.refresh_token).await?;
-        Ok(granted(grant))
+        let refresh = Refresh::first_party(&message.refresh_token);
+        Ok(granted(refresh::refresh(&self.0, refresh).await?))
     }
 
     async fn logout(&self, request: Request<LogoutRequest>) -> Result<Response<()>, Status> {

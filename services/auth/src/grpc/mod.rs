@@ -1,12 +1,17 @@
 //! The door: requests become domain values here, and answers become messages.
 
+mod api_keys;
 mod auth;
 mod client;
+mod clients;
 mod email;
 mod import;
 mod keys;
+mod machines;
 mod mfa;
+mod oauth;
 mod password;
+mod service_accounts;
 mod sessions;
 
 use chrono::{DateTime, Utc};
@@ -16,8 +21,17 @@ use tonic::{Response, Status, metadata::MetadataValue};
 use uuid::Uuid;
 
 pub(crate) use self::{
-    auth::AuthApi, email::EmailApi, import::ImportApi, keys::KeyApi, mfa::MfaApi,
-    password::PasswordApi, sessions::SessionApi,
+    api_keys::ApiKeyApi,
+    auth::AuthApi,
+    clients::ClientApi,
+    email::EmailApi,
+    import::ImportApi,
+    keys::KeyApi,
+    mfa::MfaApi,
+    oauth::{KeyExchangeApi, OAuthApi},
+    password::PasswordApi,
+    service_accounts::ServiceAccountApi,
+    sessions::SessionApi,
 };
 
 /// Tells the gateway, which hides it from clients, that a session has ended.

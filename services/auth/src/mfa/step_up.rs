@@ -48,6 +48,6 @@ pub(crate) async fn prove(
     let proved = tx.prove_session(session, user_id, assurance, now).await?;
     let session = proved.ok_or(Error::StepUpRequired)?;
     tx.commit().await?;
-    let (access, scope) = core.access(account, &session)?;
+    let (access, scope) = core.access(account, &session, "")?;
     Ok((session.id, access, scope))
 }

@@ -3,6 +3,7 @@
 mod m20260101_000001_initial;
 mod m20260101_000002_mail;
 mod m20260101_000003_factors;
+mod m20260101_000004_machines;
 
 use sea_orm_migration::prelude::*;
 
@@ -17,6 +18,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20260101_000001_initial::Migration),
             Box::new(m20260101_000002_mail::Migration),
             Box::new(m20260101_000003_factors::Migration),
+            Box::new(m20260101_000004_machines::Migration),
         ]
     }
 }

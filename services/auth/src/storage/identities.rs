@@ -196,6 +196,7 @@ impl Transaction {
             "DELETE FROM totp_enrolments WHERE user_id = $1",
             "DELETE FROM recovery_codes WHERE user_id = $1",
             "DELETE FROM challenges WHERE user_id = $1",
+            "DELETE FROM api_keys WHERE owner_kind = 'user' AND owner_id = $1",
         ] {
             execute(&self.0, sql, [user_id.into()]).await?;
         }

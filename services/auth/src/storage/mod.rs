@@ -3,8 +3,10 @@
 //! Statements are written in what PostgreSQL and SQLite share. Each function says how many it runs
 //! when that is not one.
 
+mod api_keys;
 mod bulk;
 mod challenges;
+mod clients;
 mod error;
 mod expiring;
 mod factors;
@@ -14,6 +16,8 @@ mod keys;
 mod leases;
 mod mails;
 mod registrations;
+mod revocations;
+mod service_accounts;
 mod sessions;
 mod settings;
 
@@ -24,13 +28,16 @@ use sea_orm::{
 };
 
 pub(crate) use self::{
+    api_keys::{API_KEYS, OwnerState},
     challenges::{CHALLENGES, Method, Waiting},
+    clients::{CLIENT_ASSERTIONS, DELETED_CLIENTS},
     error::Error,
     expiring::Expiring,
     factors::{Attempt, ENROLMENTS, Factors, Sealed},
     identities::Account,
     mails::{LINKS, QueuedMail},
     registrations::Registration,
+    revocations::REVOCATIONS,
     sessions::{NewSession, Rotation, SESSIONS},
 };
 
@@ -110,4 +117,9 @@ fn join(words: &[String]) -> String {
 
 fn split<C: FromIterator<String>>(words: &str) -> C {
     words.split_ascii_whitespace().map(str::to_owned).collect()
+}
+
+/// A SHA-256 as it is stored; `None` when it has another length.
+fn hash(bytes: Vec<u8>) -> Option<[u8; 32]> {
+    bytes.try_into().ok()
 }

@@ -10,7 +10,7 @@ use crate::{
     tokens::Hash,
 };
 
-const COLUMNS: &str = "id, user_id, scope, user_agent, ip_address, device_name, amr, auth_time, \
+const COLUMNS: &str = "id, user_id, client_id, scope, user_agent, ip_address, device_name, amr, auth_time, \
                        create_time, last_used_time, expire_time, absolute_expire_time";
 
 /// Sessions stay for a day after their last access token is dead. The condition looks at every row, since
@@ -26,6 +26,7 @@ pub(crate) const SESSIONS: Expiring = Expiring {
 struct Row {
     id: Uuid,
     user_id: Uuid,
+    client_id: String,
     scope: String,
     user_agent: String,
     ip_address: String,
@@ -44,6 +45,7 @@ impl From<Row> for Session {
         Self {
             id: row.id,
             user_id: row.user_id,
+            client_id: row.client_id,
             scope: row.scope,
             user_agent: row.user_agent,
             ip_address: row.ip_address,
@@ -72,6 +74,7 @@ pub(crate) struct Rotation {
     pub(crate) family: Hash,
     pub(crate) presented: Hash,
     pub(crate) successor: Hash,
+    pub(crate) client_id: String,
     pub(crate) now: DateTime<Utc>,
     pub(crate) expire_time: DateTime<Utc>,
     pub(crate) window: Window,
@@ -144,7 +147,7 @@ impl Storage {
              WHEN rotation_window = $7 THEN rotations ELSE 0 END, \
              rotations = CASE WHEN rotation_window = $6 THEN rotations + 1 ELSE 1 END, \
              rotation_window = $6 \
-             WHERE family_hash = $1 AND current_hash = $2 AND revoke_time IS NULL \
+             WHERE family_hash = $1 AND current_hash = $2 AND client_id = $8 AND revoke_time IS NULL \
              AND expire_time > $4 AND absolute_expire_time > $4 \
              RETURNING {COLUMNS}"
         );
@@ -159,6 +162,7 @@ impl Storage {
                 rotation.expire_time.into(),
                 rotation.window.0.into(),
                 (rotation.window.0 - 1).into(),
+                rotation.client_id.as_str().into(),
             ],
         )
         .await?;
@@ -323,6 +327,7 @@ async fn open_session(on: &impl ConnectionTrait, new: &NewSession<'_>) -> Result
         [
             session.id.into(),
             session.user_id.into(),
+            session.client_id.as_str().into(),
             session.scope.as_str().into(),
             session.user_agent.as_str().into(),
             session.ip_address.as_str().into(),

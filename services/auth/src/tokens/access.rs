@@ -9,13 +9,10 @@ use portico_service::Clock;
 use uuid::Uuid;
 
 use crate::{
-    domain::{Assurance, Random, Scopes},
+    domain::{Assurance, FIRST_PARTY, Random, Scopes},
     error::Error,
     keys::KeyRing,
 };
-
-/// The client of a first-party sign-in.
-const FIRST_PARTY: &str = "portico";
 
 /// How long this service's own token is good for.
 const SERVICE_TTL: TimeDelta = TimeDelta::minutes(5);
@@ -24,6 +21,7 @@ const SERVICE_TTL: TimeDelta = TimeDelta::minutes(5);
 #[derive(Clone)]
 pub(crate) struct Issuer {
     name: String,
+    token_endpoint: String,
     audience: String,
     ttl: TimeDelta,
     keys: KeyRing,
@@ -37,12 +35,28 @@ pub(crate) struct Issuer {
 pub(crate) struct Subject {
     pub(crate) user_id: Uuid,
     pub(crate) session_id: Uuid,
+    pub(crate) client_id: String,
     /// No token outlives its session.
     pub(crate) session_end: DateTime<Utc>,
     pub(crate) assurance: Assurance,
     pub(crate) auth_time: DateTime<Utc>,
     pub(crate) scopes: Scopes,
     pub(crate) roles: Vec<String>,
+}
+
+/// The machine that a token is for, and what it allows. Machines have no roles: what services allow by
+/// role is for people.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    pub(crate) subject: String,
+    pub(crate) client_id: String,
+    /// What the token is refused by before it expires.
+    pub(crate) sid: String,
+    /// Whom it is for; `None` is this deployment.
+    pub(crate) audience: Option<Audience>,
+    pub(crate) scopes: portico_caller::Scopes,
+    /// When it ends at the latest.
+    pub(crate) until: Option<DateTime<Utc>>,
 }
 
 /// A signed token.
@@ -68,6 +82,7 @@ impl Issuer {
     ) -> Self {
         Self {
             name: name.to_owned(),
+            token_endpoint: endpoint(name, "/oauth2/token"),
             audience: audience.to_owned(),
             ttl,
             keys,
@@ -82,6 +97,7 @@ impl Issuer {
         let now = self.clock.now();
         let expires_in = self.ttl.min(subject.session_end - now);
         let mut claims = self.claims(subject.user_id.to_string(), now, expires_in);
+        claims.client_id = subject.client_id;
         claims.sid = Some(subject.session_id.to_string());
         claims.scope = subject.scopes.iter().collect();
         claims.roles = subject.roles;
@@ -93,6 +109,40 @@ impl Issuer {
             token: self.sign(&claims)?,
             expires_in,
         })
+    }
+
+    /// A token for a machine.
+    pub(crate) fn machine(&self, machine: Machine) -> Result<AccessToken, Error> {
+        let now = self.clock.now();
+        let expires_in = machine
+            .until
+            .map_or(self.ttl, |until| self.ttl.min(until - now));
+        let mut claims = self.claims(machine.subject, now, expires_in);
+        claims.client_id = machine.client_id;
+        claims.sid = Some(machine.sid);
+        claims.scope = machine.scopes;
+        if let Some(audience) = machine.audience {
+            claims.aud = audience;
+        }
+        Ok(AccessToken {
+            token: self.sign(&claims)?,
+            expires_in,
+        })
+    }
+
+    /// The `iss` of every token.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where tokens are given.
+    pub(crate) fn token_endpoint(&self) -> &str {
+        &self.token_endpoint
+    }
+
+    /// The URL of a path of this deployment.
+    pub(crate) fn endpoint(&self, path: &str) -> String {
+        endpoint(&self.name, path)
     }
 
     /// The token by which this service calls another of the same deployment. It is made anew when
@@ -142,6 +192,10 @@ impl Issuer {
 
 fn seconds(time: DateTime<Utc>) -> u64 {
     u64::try_from(time.timestamp()).unwrap_or(0)
+}
+
+fn endpoint(issuer: &str, path: &str) -> String {
+    format!("{}{path}", issuer.trim_end_matches('/'))
 }
 
 impl fmt::Debug for Issuer {

@@ -130,6 +130,18 @@ async fn a_dump_after_a_full_journey_yields_no_secret() {
         tokens.push(first);
         let waiting = world.challenge().await.token;
 
+        let by = world.operator().await;
+        let (_, secret) = world.client(&by, &["orders:read"]).await;
+        secrets.push(("a client's secret", secret.into_bytes()));
+        let key = world
+            .create_key(&by, &["orders:read"])
+            .await
+            .expect("creates");
+        let token = world.exchange(&key.secret).await.expect("exchanges");
+        secrets.push(("an api key", key.secret.into_bytes()));
+        let (_, signature) = token.access_token.rsplit_once('.').expect("parts");
+        secrets.push(("a key's token", signature.as_bytes().to_vec()));
+
         secrets.push(("a secret", application.secret().to_vec()));
         secrets.push(("a secret that waits", pending.secret.into_bytes()));
         for token in [challenge, waiting] {

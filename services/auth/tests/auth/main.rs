@@ -1,12 +1,16 @@
 //! The auth service through its door, on SQLite and on PostgreSQL.
 
+mod api_keys;
+mod assertions;
 mod bootstrap;
+mod clients;
 mod dump;
 mod feed;
 mod guessing;
 mod import;
 mod keys;
 mod mails;
+mod oauth;
 mod own_factors;
 mod process;
 mod refresh;

@@ -8,6 +8,7 @@ mod client;
 mod crash;
 mod crash_points;
 mod grpc;
+mod machines;
 mod mails;
 mod mounting;
 mod outage;
@@ -51,6 +52,12 @@ journeys! {
     sign_in::the_key_set_is_public_and_cacheable,
     second_factor::a_person_enrols_a_factor_and_signs_in_with_it,
     second_factor::an_administrator_takes_a_lost_factor_away,
+    machines::a_client_acts_for_itself_until_it_is_deleted,
+    machines::the_token_endpoint_answers_as_oauth_says,
+    machines::a_session_is_refreshed_by_oauth_too,
+    machines::an_api_key_speaks_for_its_owner_until_it_is_revoked,
+    machines::a_suspended_owners_key_is_dead,
+    machines::a_service_account_acts_by_its_key,
     refusals::a_malformed_body_is_refused,
     refusals::a_field_that_breaks_its_rule_is_named,
     refusals::an_unknown_id_is_not_found,

@@ -1,6 +1,6 @@
 //! Who is let in, as a table.
 
-use portico_caller::{Access, Caller, Policy, Refusal, admit};
+use portico_caller::{Access, Audience, Caller, Policy, Refusal, admit};
 
 use crate::world::ALICE;
 
@@ -8,9 +8,12 @@ fn caller(scope: &str, service: bool) -> Caller {
     Caller {
         subject: ALICE.into(),
         session: None,
+        token_id: "t".into(),
+        audience: Audience::One("a".into()),
         client_id: "c".into(),
         scopes: scope.parse().unwrap(),
         roles: Vec::new(),
+        issued_at: 0,
         expires_at: 0,
         service,
     }

@@ -3,6 +3,7 @@
 
 mod factors;
 mod mails;
+pub mod machines;
 mod statements;
 mod users;
 

@@ -10,7 +10,9 @@ pub struct Statements(Arc<Mutex<Vec<String>>>);
 
 /// What tells the statements that the service runs by itself, at any time. Those that apply events are
 /// not among them: a test that counts holds the feed back.
-const BACKGROUND: [&str; 11] = [
+const BACKGROUND: [&str; 13] = [
+    "FROM revocations",
+    "FROM oauth_clients WHERE update_time",
     "leases",
     "UPDATE mails",
     "DELETE FROM mails",

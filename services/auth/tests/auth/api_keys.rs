@@ -1,0 +1,382 @@
+//! API keys and service accounts: what keys are exchanged for, and when they are not any more.
+
+use std::time::Duration;
+
+use portico_proto::{
+    auth::v1::{
+        CreateApiKeyRequest, CreateServiceAccountKeyRequest, CreateServiceAccountRequest,
+        DeleteApiKeyRequest, DeleteServiceAccountRequest, ListApiKeysRequest, ListSessionsRequest,
+        RotateApiKeyRequest, ServiceAccount, UpdateServiceAccountRequest,
+    },
+    error::Reason,
+    user::v1::UserStatus,
+};
+use prost_types::{FieldMask, Timestamp};
+use serde_json::{Value, json};
+use tonic::Status;
+
+use crate::support::{PASSWORD, World, bearing, claims, machines::key_with};
+
+fn refused<T: std::fmt::Debug>(answer: Result<T, Status>, reason: Reason) {
+    let status = answer.expect_err("is refused");
+    assert_eq!(Reason::of(&status), Some(reason), "{status:?}");
+}
+
+async fn rotate(world: &World, by: &str, id: &str, seconds: i64) -> Result<String, Status> {
+    let request = RotateApiKeyRequest {
+        id: id.to_owned(),
+        overlap: Some(prost_types::Duration { seconds, nanos: 0 }),
+    };
+    let answer = world
+        .api_keys()
+        .rotate_api_key(bearing(by, request))
+        .await?;
+    Ok(answer.into_inner().secret)
+}
+
+async fn use_token(world: &World, token: &str) -> Result<(), Status> {
+    let request = bearing(token, ListSessionsRequest::default());
+    world.sessions().list_sessions(request).await.map(|_| ())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_exchanged_for_what_its_owner_may_still_do() {
+    for database in portico_testing::databases() {
+        let world = World::start(&database.url).await;
+        let by = world.operator().await;
+        let made = world
+            .create_key(&by, &["orders:read", "orders:write"])
+            .await
+            .expect("creates");
+        let (key, secret) = (made.api_key.expect("a key"), made.secret);
+        assert!(secret.starts_with(&key.hint) && key.hint.len() == 8);
+        world.caught_up().await;
+        world.statements.forget();
+        let first = world.exchange(&secret).await.expect("exchanges");
+        assert_eq!(
+            world.statements.of_calls().len(),
+            2,
+            "the look-up, and its use"
+        );
+        world.exchange(&secret).await.expect("exchanges");
+        assert_eq!(
+            world.statements.of_calls().len(),
+            3,
+            "the use is written down coarsely"
+        );
+        let told = claims(&first.access_token);
+        assert_eq!(told["scope"], "orders:read orders:write");
+        assert_eq!(told["sid"], format!("key:{}:0", key.id));
+        assert_eq!(told["client_id"], "api-key");
+        assert_eq!(told["roles"], Value::Null, "a key has scopes alone");
+        let until = first.use_until_time.expect("a time").seconds;
+        assert_eq!(until, world.now().timestamp() + 300);
+        use_token(&world, &first.access_token)
+            .await
+            .expect("is let in");
+
+        world.users.role("operator", &["orders:read"]);
+        world.caught_up().await;
+        let later = world.exchange(&secret).await.expect("exchanges");
+        assert_eq!(claims(&later.access_token)["scope"], "orders:read");
+
+        let list = bearing(&by, ListApiKeysRequest {});
+        let listed = world
+            .api_keys()
+            .list_api_keys(list)
+            .await
+            .expect("lists")
+            .into_inner();
+        assert_eq!(listed.api_keys.len(), 1);
+        assert!(listed.api_keys[0].last_used_time.is_some());
+        assert!(!format!("{listed:?}").contains(&secret));
+        world.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_rotates_with_an_overlap_and_ends() {
+    for database in portico_testing::databases() {
+        let world = World::start(&database.url).await;
+        let by = world.operator().await;
+        let made = world.create_key(&by, &[]).await.expect("creates");
+        let (id, first) = (made.api_key.expect("a key").id, made.secret);
+        let second = rotate(&world, &by, &id, 120).await.expect("rotates");
+        let old = world.exchange(&first).await.expect("both are good");
+        world.exchange(&second).await.expect("both are good");
+        let life = claims(&old.access_token);
+        let life = life["exp"].as_i64().expect("exp") - life["iat"].as_i64().expect("iat");
+        assert_eq!(life, 120, "no token outlives its secret");
+        world.hand.advance(Duration::from_mins(2));
+        refused(world.exchange(&first).await, Reason::ApiKeyInvalid);
+
+        let token = world.exchange(&second).await.expect("is good").access_token;
+        let third = rotate(&world, &by, &id, 0).await.expect("rotates");
+        refused(world.exchange(&second).await, Reason::ApiKeyInvalid);
+        refused(use_token(&world, &token).await, Reason::SessionRevoked);
+        let token = world.exchange(&third).await.expect("is good").access_token;
+        use_token(&world, &token).await.expect("is let in");
+
+        let delete = DeleteApiKeyRequest { id: id.clone() };
+        let stranger = world.ada().await.access_token;
+        let answer = world
+            .api_keys()
+            .delete_api_key(bearing(&stranger, delete.clone()))
+            .await;
+        refused(answer, Reason::ApiKeyNotFound);
+        world
+            .api_keys()
+            .delete_api_key(bearing(&by, delete))
+            .await
+            .expect("deletes");
+        refused(use_token(&world, &token).await, Reason::SessionRevoked);
+        refused(world.exchange(&third).await, Reason::ApiKeyInvalid);
+
+        let made = world.create_key(&by, &[]).await.expect("creates");
+        world.hand.advance(Duration::from_hours(90 * 24));
+        refused(world.exchange(&made.secret).await, Reason::ApiKeyInvalid);
+        world.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn suspending_the_owner_kills_the_keys() {
+    for database in portico_testing::databases() {
+        let world = World::start(&database.url).await;
+        let by = world.operator().await;
+        let secret = world.create_key(&by, &[]).await.expect("creates").secret;
+        let token = world
+            .exchange(&secret)
+            .await
+            .expect("exchanges")
+            .access_token;
+        let id = world
+            .users
+            .account("operator@example.com")
+            .expect("exists")
+            .id;
+        world.users.status(&id, UserStatus::Suspended);
+        world.caught_up().await;
+        refused(world.exchange(&secret).await, Reason::ApiKeyInvalid);
+        world
+            .until("the key's tokens are refused", async || {
+                use_token(&world, &token).await.is_err()
+            })
+            .await;
+        world.users.status(&id, UserStatus::Active);
+        world.caught_up().await;
+        world
+            .login("operator@example.com", PASSWORD)
+            .await
+            .expect("signs in");
+        refused(world.exchange(&secret).await, Reason::ApiKeyInvalid);
+        world.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_gives_nobody_more_than_was_theirs() {
+    for database in portico_testing::databases() {
+        let world = World::start(&database.url).await;
+        let by = world.operator().await;
+        refused(
+            world.create_key(&by, &["users:write"]).await,
+            Reason::InsufficientScope,
+        );
+        refused(
+            world.create_key(&by, &["portico.internal"]).await,
+            Reason::InvalidArgument,
+        );
+        let made = world
+            .create_key(&by, &["orders:read"])
+            .await
+            .expect("creates");
+        let token = world
+            .exchange(&made.secret)
+            .await
+            .expect("exchanges")
+            .access_token;
+        refused(
+            world.create_key(&token, &["orders:read"]).await,
+            Reason::InsufficientScope,
+        );
+        let id = made.api_key.expect("a key").id;
+        refused(
+            rotate(&world, &token, &id, 0).await,
+            Reason::InsufficientScope,
+        );
+
+        let client = world.client(&by, &["orders:read"]).await;
+        let token = world.granted(&client).await.token().to_owned();
+        refused(
+            world.create_key(&token, &[]).await,
+            Reason::InsufficientScope,
+        );
+        for seconds in [
+            world.now().timestamp(),
+            world.now().timestamp() + 367 * 86_400,
+            i64::MAX,
+        ] {
+            let mut key = key_with(&[]);
+            key.expire_time = Some(Timestamp { seconds, nanos: 0 });
+            let request = CreateApiKeyRequest { api_key: Some(key) };
+            let answer = world.api_keys().create_api_key(bearing(&by, request)).await;
+            refused(answer, Reason::InvalidArgument);
+        }
+        world.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_a_key_is_refused_without_a_statement() {
+    let database = portico_testing::databases()
+        .into_iter()
+        .next()
+        .expect("one");
+    let world = World::start(&database.url).await;
+    let by = world.operator().await;
+    let secret = world.create_key(&by, &[]).await.expect("creates").secret;
+    world.hush().await;
+    let mut typo = secret.clone();
+    let last = if typo.ends_with('0') { "1" } else { "0" };
+    typo.replace_range(typo.len() - 1.., last);
+    for key in ["", "x", "ptc_", &typo, &by, &"x".repeat(100_000)] {
+        refused(world.exchange(key).await, Reason::ApiKeyInvalid);
+    }
+    assert!(world.statements.of_calls().is_empty());
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_has_a_hundred_keys_at_most() {
+    let database = portico_testing::databases()
+        .into_iter()
+        .next()
+        .expect("one");
+    let world = World::start(&database.url).await;
+    let by = world.operator().await;
+    for _ in 0..100 {
+        world.create_key(&by, &[]).await.expect("creates");
+    }
+    refused(world.create_key(&by, &[]).await, Reason::LimitReached);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_account_acts_by_its_keys() {
+    for database in portico_testing::databases() {
+        let world = World::start(&database.url).await;
+        let by = world.operator().await;
+        let account = ServiceAccount {
+            display_name: "Nightly".to_owned(),
+            scopes: vec!["orders:read".to_owned(), "sessions:read".to_owned()],
+            ..ServiceAccount::default()
+        };
+        let create = CreateServiceAccountRequest {
+            service_account: Some(account.clone()),
+        };
+        let made = world
+            .service_accounts()
+            .create_service_account(bearing(&by, create))
+            .await;
+        let id = made.expect("creates").into_inner().id;
+        let new_key = async |scopes: &[&str]| {
+            let request = CreateServiceAccountKeyRequest {
+                service_account_id: id.clone(),
+                api_key: Some(key_with(scopes)),
+            };
+            world
+                .service_accounts()
+                .create_service_account_key(bearing(&by, request))
+                .await
+        };
+        refused(new_key(&["orders:write"]).await, Reason::InvalidArgument);
+        let secret = new_key(&["orders:read", "sessions:read"])
+            .await
+            .expect("creates")
+            .into_inner()
+            .secret;
+        let token = world
+            .exchange(&secret)
+            .await
+            .expect("exchanges")
+            .access_token;
+        assert_eq!(claims(&token)["sub"], format!("service-account:{id}"));
+        let ada = world.ada().await;
+        let ada = claims(&ada.access_token)["sub"]
+            .as_str()
+            .expect("an id")
+            .to_owned();
+        let look = async |token: &str| {
+            let request = ListSessionsRequest {
+                user_id: ada.clone(),
+            };
+            world
+                .sessions()
+                .list_sessions(bearing(token, request))
+                .await
+        };
+        look(&token).await.expect("its scope lets it in");
+
+        let update = async |account: ServiceAccount, field: &str| {
+            let request = UpdateServiceAccountRequest {
+                service_account: Some(ServiceAccount {
+                    id: id.clone(),
+                    ..account
+                }),
+                update_mask: Some(FieldMask {
+                    paths: vec![field.to_owned()],
+                }),
+            };
+            let request = bearing(&by, request);
+            world
+                .service_accounts()
+                .update_service_account(request)
+                .await
+                .expect("changes");
+        };
+        update(
+            ServiceAccount {
+                scopes: vec!["orders:read".to_owned()],
+                ..account.clone()
+            },
+            "scopes",
+        )
+        .await;
+        refused(look(&token).await, Reason::SessionRevoked);
+        let token = world
+            .exchange(&secret)
+            .await
+            .expect("exchanges")
+            .access_token;
+        assert_eq!(claims(&token)["scope"], json!("orders:read"));
+        refused(look(&token).await, Reason::InsufficientScope);
+        update(
+            ServiceAccount {
+                disabled: true,
+                ..account.clone()
+            },
+            "disabled",
+        )
+        .await;
+        refused(world.exchange(&secret).await, Reason::ApiKeyInvalid);
+        update(account.clone(), "disabled").await;
+        let token = world
+            .exchange(&secret)
+            .await
+            .expect("is good again")
+            .access_token;
+        refused(look(&token).await, Reason::InsufficientScope);
+
+        let delete = DeleteServiceAccountRequest { id: id.clone() };
+        world
+            .service_accounts()
+            .delete_service_account(bearing(&by, delete))
+            .await
+            .expect("deletes");
+        refused(look(&token).await, Reason::SessionRevoked);
+        refused(world.exchange(&secret).await, Reason::ApiKeyInvalid);
+        refused(new_key(&[]).await, Reason::ServiceAccountNotFound);
+        world.stop().await;
+    }
+}
