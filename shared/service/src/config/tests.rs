@@ -48,7 +48,7 @@ fn defaults_are_those_of_the_design() {
 
 #[test]
 fn mails_need_an_address_and_links_that_say_where_the_token_goes() {
-    let config = |pairs| config(Shape::Standalone, pairs);
+    let config = |pairs: &[(&str, &str)]| config(Shape::Standalone, pairs);
     let auth = config(&[]).unwrap().auth;
     assert_eq!(auth.mail_dir, PathBuf::from("data/mail"));
     assert_eq!(
