@@ -1,7 +1,7 @@
 //! Calls that are made again, because the service was just being redeployed.
 //!
 //! * What certainly reached no handler is made again whatever the RPC is: there was no connection, or the
-//!   server said that it will not look at the call (GOAWAY with an earlier last stream, REFUSED_STREAM;
+//!   server said that it will not look at the call (GOAWAY with an earlier last stream, `REFUSED_STREAM`;
 //!   RFC 9113, sections 6.8 and 8.7).
 //! * What was lost together with its connection may have been done: it is made again, [`LOSSES`] times,
 //!   for RPCs alone whose policy says `idempotent`.

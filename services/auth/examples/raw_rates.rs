@@ -47,7 +47,7 @@ fn main() {
     let verifies = rate(|| {
         public
             .verify(&MESSAGE, signature.as_ref())
-            .expect("verifies")
+            .expect("verifies");
     });
     println!(
         "argon2id {hashes:.1}/s, ES256 sign {signs:.0}/s, ES256 verify {verifies:.0}/s, on one core"

@@ -68,7 +68,7 @@ pub(crate) async fn change(
     core.guard.mail(email, client).await?;
     let now = core.clock.now();
     let asked = Mail::to_account(Kind::NewAddress, user_id, email).instead_of(&account.email);
-    let told = Mail::to_account(Kind::AddressAsked, user_id, &account.email).from_client(client);
+    let told = Mail::to_account(Kind::AddressAsked, user_id, &account.email).asked_by(client);
     let tx = core.storage.begin().await?;
     tx.queue_mail(&asked, now, &core.random).await?;
     tx.queue_mail(&told, now, &core.random).await?;

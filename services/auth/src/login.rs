@@ -188,7 +188,7 @@ async fn notice(
         return None;
     }
     let mail = Mail::to_account(Kind::NewDevice, account.id, &account.email);
-    Some(mail.from_client(client))
+    Some(mail.asked_by(client))
 }
 
 /// Hashes a right password at today's cost and answers the hash that is stored now. The sign-in goes on

@@ -35,7 +35,7 @@ impl Program for Auth {
         if let (Some(email), Some(password)) = (email.clone(), password.clone()) {
             let stop = frame.stop.clone();
             frame.tasks.spawn(async move {
-                let making = auth.bootstrap_admin_patiently(&email, password.expose());
+                let making = Box::pin(auth.bootstrap_admin_patiently(&email, password.expose()));
                 if let Some(Err(error)) = stop.run_until_cancelled(making).await {
                     tracing::error!(%error, "cannot make the first administrator");
                 }

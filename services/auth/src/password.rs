@@ -36,7 +36,7 @@ pub(crate) async fn change(
     let ended = tx.revoke_other_sessions(user_id, session, now).await?;
     tx.end_links(user_id).await?;
     tx.end_challenges(user_id).await?;
-    let mail = Mail::to_account(Kind::PasswordChanged, user_id, &account.email).from_client(client);
+    let mail = Mail::to_account(Kind::PasswordChanged, user_id, &account.email).asked_by(client);
     tx.queue_mail(&mail, now, &core.random).await?;
     tx.commit().await?;
     told(core, &ended).await;
@@ -66,7 +66,7 @@ pub(crate) async fn confirm(
 /// mail finds out.
 pub(crate) async fn forgot(core: &Core, email: &Email, client: &Client) -> Result<(), Error> {
     core.guard.mail(email, client).await?;
-    let mail = Mail::to_address(Kind::Reset, email).from_client(client);
+    let mail = Mail::to_address(Kind::Reset, email).asked_by(client);
     let now = core.clock.now();
     core.storage.queue_mail(&mail, now, &core.random).await?;
     core.outbox.notify_one();
@@ -119,7 +119,7 @@ pub(crate) async fn reset(
     tx.end_links(account.id).await?;
     tx.end_challenges(account.id).await?;
     let mail = Mail::to_account(Kind::PasswordChanged, account.id, &account.email);
-    let mail = mail.from_client(client);
+    let mail = mail.asked_by(client);
     tx.queue_mail(&mail, now, &core.random).await?;
     crash::point("reset.finishing");
     tx.commit().await?;

@@ -33,6 +33,10 @@ impl<'r> Refresh<'r> {
 
 /// Whose a refresh token is.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "three ids, of three kinds of things"
+)]
 pub(crate) struct Owner {
     pub(crate) user_id: Uuid,
     pub(crate) session_id: Uuid,

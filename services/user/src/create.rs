@@ -29,9 +29,10 @@ impl Users {
             return self.get(earlier.user).await;
         }
         if !tx.insert(&account).await? {
-            return Err(match tx.has_email(&account.email).await? {
-                true => Error::EmailTaken,
-                false => Error::UsernameTaken,
+            return Err(if tx.has_email(&account.email).await? {
+                Error::EmailTaken
+            } else {
+                Error::UsernameTaken
             });
         }
         tx.publish(&account, now).await?;

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How often to look for accounts whose time has come.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_mins(1);
 /// How many accounts are purged in one transaction, and keys removed in one statement.
 const BATCH: u64 = 100;
 /// How long an idempotency key is remembered.

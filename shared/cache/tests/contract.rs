@@ -257,8 +257,8 @@ async fn what_is_put_back_can_be_taken_again() {
 async fn of_many_who_take_at_once_as_many_do_as_there_are() {
     for cache in caches().await {
         let rates = [Rate::new(20, Duration::from_mins(10))];
-        let takes = (0..64).map(|_| cache.take("many", &rates, 1));
-        let taken = join_all(takes).await;
+        let calls = (0..64).map(|_| cache.take("many", &rates, 1));
+        let taken = join_all(calls).await;
         let allowed = taken.iter().filter(|one| one.as_ref().unwrap().allowed);
         assert_eq!(allowed.count(), 20);
     }

@@ -327,7 +327,7 @@ impl KeyExchangeService for Accounts {
         match &seen.key {
             Some((key, token)) if *key == presented => Ok(Response::new(ExchangeApiKeyResponse {
                 access_token: token.clone(),
-                use_until_time: Some((now + std::time::Duration::from_secs(60)).into()),
+                use_until_time: Some((now + std::time::Duration::from_mins(1)).into()),
             })),
             _ => Err(Reason::ApiKeyInvalid.status("the API key is unknown")),
         }

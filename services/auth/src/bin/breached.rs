@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 use clap::Parser;
 
-/// Makes the file for AUTH__BREACHED_PASSWORDS from a list of SHA-1 hashes that is ordered by hash, such
+/// Makes the file for `AUTH__BREACHED_PASSWORDS` from a list of SHA-1 hashes that is ordered by hash, such
 /// as the Pwned Passwords downloader writes: 40 hexadecimal digits and `:count` to a line.
 #[derive(Parser)]
 #[command(version)]

@@ -88,7 +88,9 @@ impl OAuthService for OAuthApi {
 fn asked<'r>(metadata: &'r MetadataMap, form: &'r HttpBody) -> Asked<'r> {
     let authorization = metadata.get_all("authorization").iter();
     Asked {
-        authorization: authorization.map(|it| it.as_encoded_bytes()).collect(),
+        authorization: authorization
+            .map(tonic::metadata::MetadataValue::as_encoded_bytes)
+            .collect(),
         content_type: &form.content_type,
         body: &form.data,
     }

@@ -174,13 +174,19 @@ fn as_html(subject: &str, parts: &[Part]) -> String {
         match part {
             Part::Text(words) => {
                 let words = escape(words).replace('\n', "<br>\n");
-                html.push_str(&format!("<p>{words}</p>\n"));
+                html.extend(["<p>", &words, "</p>\n"]);
             }
             Part::Link(label, link) => {
                 let (label, link) = (escape(label), escape(link));
-                html.push_str(&format!(
-                    "<p><a href=\"{link}\">{label}</a></p>\n<p>{link}</p>\n"
-                ));
+                html.extend([
+                    "<p><a href=\"",
+                    &link,
+                    "\">",
+                    &label,
+                    "</a></p>\n<p>",
+                    &link,
+                    "</p>\n",
+                ]);
             }
         }
     }
@@ -237,7 +243,7 @@ mod tests {
             ip_address: "203.0.113.7".to_owned(),
             device_name: "Ada's <b>phone</b>".to_owned(),
         };
-        let letter = Letter::write(&mail(Kind::NewDevice).from_client(&client), None);
+        let letter = Letter::write(&mail(Kind::NewDevice).asked_by(&client), None);
         for forbidden in ["<script", "<b>", "\" onload", "'s "] {
             assert!(
                 !letter.html.contains(forbidden),

@@ -99,7 +99,7 @@ impl Mail {
     }
 
     /// Tells where what it is about came from.
-    pub(crate) fn from_client(mut self, client: &Client) -> Self {
+    pub(crate) fn asked_by(mut self, client: &Client) -> Self {
         self.details.user_agent.clone_from(&client.user_agent);
         self.details.ip_address.clone_from(&client.ip_address);
         self.details.device_name.clone_from(&client.device_name);

@@ -7,12 +7,14 @@ use super::{Answer, Asked, Fault, answer::Code, authenticate, form::Form};
 use crate::{core::Core, domain::AuthMethod, error::Error};
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "RFC 7662 names them")]
 struct Inactive {
     active: bool,
 }
 
 /// What an active token says (RFC 7662, section 2.2).
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "RFC 7662 names them")]
 struct Active<'a> {
     active: bool,
     iss: &'a str,

@@ -19,6 +19,7 @@ const MOST_RESOURCES: usize = 5;
 
 /// A successful answer (RFC 6749, section 5.1).
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "RFC 6749 names them")]
 struct Token<'a> {
     access_token: &'a str,
     token_type: &'static str,

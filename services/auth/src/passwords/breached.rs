@@ -92,13 +92,13 @@ impl Breached {
             let count = most.min(high - start);
             let window = self.read(start, count)?;
             let records: Vec<&[u8]> = window.chunks_exact(self.length).collect();
-            let [first, .., last] = records.as_slice() else {
+            let [first, .., end] = records.as_slice() else {
                 return Ok(records.contains(&wanted));
             };
             if wanted < *first {
                 (high, greatest) = (start, number(first));
-            } else if wanted > *last {
-                (low, least) = (start + count, number(last));
+            } else if wanted > *end {
+                (low, least) = (start + count, number(end));
             } else {
                 return Ok(records.binary_search(&wanted).is_ok());
             }

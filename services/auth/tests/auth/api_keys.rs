@@ -263,6 +263,10 @@ async fn an_owner_has_a_hundred_keys_at_most() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one account, from its making to its end"
+)]
 async fn a_service_account_acts_by_its_keys() {
     for database in portico_testing::databases() {
         let world = World::start(&database.url).await;

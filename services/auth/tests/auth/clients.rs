@@ -10,6 +10,7 @@ use portico_proto::{
     error::Reason,
 };
 use tonic::Status;
+use tonic_types::StatusExt;
 
 use crate::support::{Setting, World, bearing, machines::plain_client};
 
@@ -184,7 +185,6 @@ async fn what_makes_no_sense_is_named() {
             Some(Reason::InvalidArgument),
             "{field}"
         );
-        use tonic_types::StatusExt;
         let bad = status.get_details_bad_request().expect("fields");
         let fields: Vec<_> = bad
             .field_violations

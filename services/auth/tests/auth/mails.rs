@@ -113,7 +113,7 @@ async fn a_link_dies_with_its_time_a_newer_one_and_a_change() {
 
         forgot(&world, EMAIL).await.expect("answers");
         let third = world.mails(RESET, EMAIL, 3).await[2].token();
-        world.hand.advance(Duration::from_secs(15 * 60));
+        world.hand.advance(Duration::from_mins(15));
         refused(reset(&world, &third, PASSWORD).await, Reason::InvalidLink);
 
         for text in ["", "x", &"A".repeat(43), &"A".repeat(128)] {
@@ -196,11 +196,11 @@ async fn where_addresses_have_to_be_verified_nobody_learns_which_are_free() {
         let token = world.mail(VERIFY, EMAIL).await.token();
         let free = world.login(EMAIL, PASSWORD).await;
         let free = refused(free, Reason::InvalidCredentials);
-        let taken = world.login("nobody@example.com", PASSWORD).await;
-        let taken = refused(taken, Reason::InvalidCredentials);
+        let stranger = world.login("nobody@example.com", PASSWORD).await;
+        let stranger = refused(stranger, Reason::InvalidCredentials);
         assert_eq!(
             (free.message(), free.details()),
-            (taken.message(), taken.details())
+            (stranger.message(), stranger.details())
         );
         verify(&world, &token).await.expect("verifies");
         world.login(EMAIL, PASSWORD).await.expect("signs in");

@@ -187,7 +187,7 @@ async fn a_mail_that_nobody_gets_or_that_grew_old_is_given_up() {
     world
         .until("it was tried", async || server.asked() == 2)
         .await;
-    setting.hand.advance(Duration::from_secs(2 * 3600));
+    setting.hand.advance(Duration::from_hours(2));
     world.until("it is given up", none).await;
     assert_eq!(server.asked(), 3);
     world.stop().await;

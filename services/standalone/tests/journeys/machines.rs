@@ -175,8 +175,8 @@ pub async fn a_session_is_refreshed_by_oauth_too(world: &World) {
 pub async fn an_api_key_speaks_for_its_owner_until_it_is_revoked(world: &World) {
     let person = world.person().await;
     let client = world.client();
-    let make = client.post("/api/v1/api-keys", json!({ "displayName": "cron" }));
-    let made = make.bearer(&person.tokens.access).send().await.ok();
+    let request = client.post("/api/v1/api-keys", json!({ "displayName": "cron" }));
+    let made = request.bearer(&person.tokens.access).send().await.ok();
     let secret = made["secret"].as_str().expect("a secret").to_owned();
     assert!(secret.starts_with("ptc_"), "{secret:.4}");
     let me = async || client.get("/api/v1/users/me").bearer(&secret).send().await;
@@ -224,8 +224,8 @@ pub async fn an_api_key_speaks_for_its_owner_until_it_is_revoked(world: &World) 
 pub async fn a_suspended_owners_key_is_dead(world: &World) {
     let (person, admin) = (world.person().await, world.admin().await);
     let client = world.client();
-    let make = client.post("/api/v1/api-keys", json!({ "displayName": "cron" }));
-    let made = make.bearer(&person.tokens.access).send().await.ok();
+    let request = client.post("/api/v1/api-keys", json!({ "displayName": "cron" }));
+    let made = request.bearer(&person.tokens.access).send().await.ok();
     let secret = made["secret"].as_str().expect("a secret").to_owned();
     let me = async || client.get("/api/v1/users/me").bearer(&secret).send().await;
     me().await.ok();

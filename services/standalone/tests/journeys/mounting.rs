@@ -8,7 +8,7 @@ use std::{
 
 use acme_orders::Release;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::sleep};
+use tokio::{net::TcpListener, runtime::Handle, sync::oneshot, task::JoinHandle, time::sleep};
 
 use crate::{
     client::Client,
@@ -40,7 +40,7 @@ impl Deployed {
             sleep(Duration::from_millis(1)).await;
         };
         let (stop, stopped) = oneshot::channel();
-        let running = tokio::spawn(acme_orders::serve(listener, release, async move {
+        let running = Handle::current().spawn(acme_orders::serve(listener, release, async move {
             // Dropping the sender stops it too.
             let _ = stopped.await;
         }));
@@ -150,7 +150,7 @@ impl Hammering {
         let clients = (0..8)
             .map(|number| {
                 let (client, token) = (client.clone(), token.to_owned());
-                tokio::spawn(async move {
+                Handle::current().spawn(async move {
                     let mut failed = Vec::new();
                     while !AtomicBool::load(over, SeqCst) {
                         // One that may be repeated, and one that may not.

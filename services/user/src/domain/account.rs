@@ -79,6 +79,10 @@ pub struct Change {
     /// Whether the address is known to be the person's.
     pub email_verified: Option<bool>,
     /// The name, or none.
+    #[expect(
+        clippy::option_option,
+        reason = "the outer says whether it changes, as with every field; the inner whether there is one"
+    )]
     pub username: Option<Option<Username>>,
     /// What the person is called on screens.
     pub display_name: Option<DisplayName>,

@@ -162,7 +162,7 @@ fn result(record: &Record, outcome: Outcome, dry: bool) -> pb::ImportUserResult 
         Outcome::Created(id) => {
             // One that was only drawn means nothing.
             let kept = !dry || record.as_ref().is_ok_and(|record| record.id.is_some());
-            let id = kept.then(|| id.to_string()).unwrap_or_default();
+            let id = if kept { id.to_string() } else { String::new() };
             done(pb::ImportOutcome::Created, id)
         }
         Outcome::Updated(id) => done(pb::ImportOutcome::Updated, id.to_string()),

@@ -105,9 +105,10 @@ impl UserService for UserApi {
         let mask = ReadMask::parse(request.read_mask.as_ref())?;
         let (listing, behind) = request::listing(&request)?;
         let page = self.users.list(&listing, behind.as_ref(), size).await?;
-        let total = match request.show_total_size {
-            true => Some(self.users.total_size(&listing).await?),
-            false => None,
+        let total = if request.show_total_size {
+            Some(self.users.total_size(&listing).await?)
+        } else {
+            None
         };
         let users = page
             .accounts

@@ -13,7 +13,7 @@ use crate::{
 };
 
 const KEEP: TimeDelta = TimeDelta::days(30);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 struct World {
     users: Users,

@@ -26,15 +26,15 @@ impl Transaction {
             ids.map(Uuid::from).collect(),
             names.map(Username::key).collect(),
         );
-        let mut named = Condition::any().add(Column::EmailKey.is_in(emails.map(Email::key)));
+        let mut wanted = Condition::any().add(Column::EmailKey.is_in(emails.map(Email::key)));
         if !ids.is_empty() {
-            named = named.add(Column::Id.is_in(ids));
+            wanted = wanted.add(Column::Id.is_in(ids));
         }
         if !names.is_empty() {
-            named = named.add(Column::UsernameKey.is_in(names));
+            wanted = wanted.add(Column::UsernameKey.is_in(names));
         }
         let rows = Entity::find()
-            .filter(named)
+            .filter(wanted)
             .order_by_asc(Column::Id)
             .lock_exclusive()
             .all(&self.tx)

@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 use self::sql::Sql;
 use super::{Result, Storage, entity::users::Model};
-use crate::domain::{Account, Cursor, Key, Listing, OrderKey, Page, PageSize, TotalSize};
+use crate::domain::{Account, Cursor, Key, Listing, OrderKey, Page, PageSize, TotalSize, Word};
 
 /// After how many accounts a walk ends.
 pub(super) const STEPS: u32 = 20_000;
@@ -160,7 +160,7 @@ impl Query<'_> {
 
     /// Whether something that has to hold can be looked up among trigrams.
     fn has_trigrams(&self) -> bool {
-        let words = self.listing.words.iter().map(|word| word.as_str());
+        let words = self.listing.words.iter().map(Word::as_str);
         let parts = self.listing.conjuncts().iter().filter_map(condition::part);
         let mut words = words.filter(|word| self.backend == DbBackend::Sqlite || is_indexed(word));
         words.next().is_some() || parts.into_iter().any(has_trigram)

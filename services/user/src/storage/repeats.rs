@@ -43,14 +43,11 @@ impl Fingerprint {
             if new.email_verified { "verified" } else { "" },
         ];
         // What an earlier release did not know is left out when it is not there, so that its keys hold.
-        let known = match fields[4..]
+        let empty = fields[4..]
             .iter()
             .zip(&EMPTY)
-            .all(|(field, empty)| field == empty)
-        {
-            true => &fields[..4],
-            false => &fields[..],
-        };
+            .all(|(field, empty)| field == empty);
+        let known = if empty { &fields[..4] } else { &fields[..] };
         Self::of_fields(known.iter().copied())
     }
 

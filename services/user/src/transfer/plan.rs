@@ -129,6 +129,10 @@ impl Plan {
 }
 
 /// The accounts that are there, by all that is unique of them.
+#[expect(
+    clippy::struct_field_names,
+    reason = "`by` tells a map from what it leads to"
+)]
 struct Known {
     by_id: HashMap<UserId, Account>,
     by_email: HashMap<String, UserId>,

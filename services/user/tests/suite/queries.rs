@@ -9,7 +9,7 @@ use tonic_types::StatusExt;
 use crate::house::{House, answer, on_each, refused, refused_field};
 
 async fn create(house: &House, user: pb::User) -> pb::User {
-    house.clock.advance(Duration::from_secs(60));
+    house.clock.advance(Duration::from_mins(1));
     let request = house.admin(pb::CreateUserRequest {
         user: Some(user),
         ..pb::CreateUserRequest::default()
@@ -38,7 +38,7 @@ async fn people(house: &House) -> [pb::User; 3] {
     let grace = person("grace@example.com", "", "Grace 100%", "Hopper");
     let grace = create(house, grace).await;
     let grace = house.suspend(&grace.id, "").await.unwrap();
-    house.clock.advance(Duration::from_secs(60));
+    house.clock.advance(Duration::from_mins(1));
     let id = crate::house::new_id();
     let root = house
         .provision(&id, "root@other.example", &["admin", "user"])
@@ -216,7 +216,7 @@ async fn every_order_goes_through_all_pages_both_ways() {
             expected.push(create(house, user).await);
         }
         let touched = expected[2].clone();
-        house.clock.advance(Duration::from_secs(60));
+        house.clock.advance(Duration::from_mins(1));
         expected[2] = house
             .update(
                 pb::User {

@@ -361,7 +361,7 @@ async fn what_is_exported_is_imported_as_it_was() {
         assert!(written.is_sorted_by(|a, b| a.id < b.id));
         // Taken up again, behind any account.
         assert_eq!(export(&from, &written[255].id, false).await, written[256..]);
-        to.clock.advance(Duration::from_secs(60));
+        to.clock.advance(Duration::from_mins(1));
         let results = import(&to, batch(written.clone())).await;
         assert!(
             outcomes(&results)

@@ -26,7 +26,7 @@ async fn no_event_is_lost_doubled_or_out_of_order() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes a minute for each database"]
 async fn no_event_is_lost_doubled_or_out_of_order_for_a_minute() {
-    on_each(async |house| write_and_read(house, Duration::from_secs(60)).await).await;
+    on_each(async |house| write_and_read(house, Duration::from_mins(1)).await).await;
 }
 
 async fn write_and_read(house: &House, during: Duration) {

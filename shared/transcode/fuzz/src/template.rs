@@ -77,12 +77,12 @@ fn found<'r>(
     method: &str,
     path: &str,
 ) -> Outcome {
-    let mut router = Router::builder();
+    let mut builder = Router::builder();
     for (method, template) in routes {
         // One that is taken leaves the others as they are.
-        let _ = router.add(method, template, template, format!("{method} {template}"));
+        let _ = builder.add(method, template, template, format!("{method} {template}"));
     }
-    match router.build().find(method, path) {
+    match builder.build().find(method, path) {
         Found::Route { value, captures } => Outcome::Route {
             template: value.clone(),
             captures: captures

@@ -53,9 +53,10 @@ fn file_of(file: &[u8]) -> Vec<u8> {
     put_str(FILE_SYNTAX, "editions", &mut out);
     put(FILE_EDITION, Value::Varint(EDITION_2023), &mut out);
     // What proto2 differs in from the edition, and proto3.
-    let features: &[(u32, u64)] = match proto3 {
-        true => &[(PRESENCE, 2)],
-        false => &[(ENUM_TYPE, 2), (ENCODING, 2)],
+    let features: &[(u32, u64)] = if proto3 {
+        &[(PRESENCE, 2)]
+    } else {
+        &[(ENUM_TYPE, 2), (ENCODING, 2)]
     };
     put_features(FILE_FEATURES, features, &mut options);
     put_bytes(FILE_OPTIONS, &options, &mut out);

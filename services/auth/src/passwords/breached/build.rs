@@ -52,7 +52,7 @@ pub fn build(
     let (mut lines, mut records) = (0, 0);
     let mut line = Vec::new();
     let mut previous: Option<[u8; 20]> = None;
-    let mut last: Option<[u8; 20]> = None;
+    let mut newest: Option<[u8; 20]> = None;
     loop {
         line.clear();
         // No line of such a list is longer; a file of something else must not fill the memory.
@@ -72,11 +72,11 @@ pub fn build(
         if seen.is_some_and(|seen| seen < least) {
             continue;
         }
-        if last.is_some_and(|last| last[..length] == hash[..length]) {
+        if newest.is_some_and(|newest| newest[..length] == hash[..length]) {
             continue;
         }
         file.write_all(&hash[..length])?;
-        last = Some(hash);
+        newest = Some(hash);
         records += 1;
     }
     file.flush()?;

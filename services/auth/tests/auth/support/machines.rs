@@ -88,21 +88,24 @@ fn asked<T>(message: T, basic: Option<(&str, &str)>) -> Request<T> {
     request
 }
 
-fn form(parameters: &[(&str, &str)]) -> Option<HttpBody> {
+fn form(parameters: &[(&str, &str)]) -> HttpBody {
     let escape = |text: &str| -> String {
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
-        let escaped = text.bytes().map(|byte| match plain(&byte) {
-            true => char::from(byte).to_string(),
-            false => format!("%{byte:02X}"),
+        let escaped = text.bytes().map(|byte| {
+            if plain(&byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
         });
         escaped.collect()
     };
     let pairs = parameters.iter();
     let pairs = pairs.map(|(name, value)| format!("{}={}", escape(name), escape(value)));
-    Some(HttpBody {
+    HttpBody {
         content_type: "application/x-www-form-urlencoded".to_owned(),
         data: pairs.collect::<Vec<_>>().join("&").into(),
-    })
+    }
 }
 
 impl World {
@@ -174,7 +177,12 @@ impl World {
     }
 
     pub async fn token(&self, basic: Option<(&str, &str)>, fields: &[(&str, &str)]) -> Reply {
-        let request = asked(TokenRequest { form: form(fields) }, basic);
+        let request = asked(
+            TokenRequest {
+                form: Some(form(fields)),
+            },
+            basic,
+        );
         Reply::of(self.oauth().token(request).await.expect("is answered"))
     }
 
@@ -185,13 +193,18 @@ impl World {
     }
 
     pub async fn introspect(&self, (id, secret): &(String, String), token: &str) -> Reply {
-        let form = form(&[("token", token)]);
+        let form = Some(form(&[("token", token)]));
         let request = asked(IntrospectRequest { form }, Some((id, secret)));
         Reply::of(self.oauth().introspect(request).await.expect("is answered"))
     }
 
     pub async fn revoke(&self, basic: Option<(&str, &str)>, fields: &[(&str, &str)]) -> Reply {
-        let request = asked(RevokeRequest { form: form(fields) }, basic);
+        let request = asked(
+            RevokeRequest {
+                form: Some(form(fields)),
+            },
+            basic,
+        );
         Reply::of(self.oauth().revoke(request).await.expect("is answered"))
     }
 

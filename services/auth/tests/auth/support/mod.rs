@@ -2,8 +2,8 @@
 //! of the statements that it runs.
 
 mod factors;
-mod mails;
 pub mod machines;
+mod mails;
 mod statements;
 mod users;
 

@@ -39,7 +39,7 @@ impl<'t> Lexer<'t> {
 
     /// The next word and its column; at the end, no word and the column behind the text.
     pub fn next(&mut self) -> Result<(usize, Option<Token>), FilterError> {
-        self.skip(|c| c.is_whitespace());
+        self.skip(char::is_whitespace);
         let column = self.column;
         let Some(first) = self.rest.chars().next() else {
             return Ok((column, None));
