@@ -64,10 +64,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, files) in SETS {
         let mut set = compiler(CONTRACT)?;
         set.open_files(files)?;
-        fs::write(out.join(format!("{name}.binpb")), descriptors(&set)?)?;
+        fs::write(out.join(format!("{name}.binpb")), descriptors(&set, files)?)?;
         whole.open_files(files)?;
     }
-    fs::write(out.join("portico.binpb"), descriptors(&whole)?)?;
+    let files: Vec<_> = SETS.iter().flat_map(|(_, files)| *files).copied().collect();
+    fs::write(out.join("portico.binpb"), descriptors(&whole, &files)?)?;
 
     tonic_prost_build::configure()
         .build_transport(false)
@@ -89,8 +90,9 @@ fn compiler(folders: [&str; 2]) -> Result<Compiler, protox::Error> {
 }
 
 /// The descriptor set, its options and our own comments in it. The comments of what we import are two
-/// thirds of it, and nobody asks for them; every process would read them several times at its start.
-fn descriptors(compiler: &Compiler) -> Result<Vec<u8>, Box<dyn Error>> {
+/// thirds of it, and nobody asks for them; every process would read them several times at its start. A
+/// service that only an imported file declares is another process's, and left out too.
+fn descriptors(compiler: &Compiler, own: &[&str]) -> Result<Vec<u8>, Box<dyn Error>> {
     let set = DescriptorPool::global()
         .get_message_by_name("google.protobuf.FileDescriptorSet")
         .ok_or("the pool lacks google.protobuf.FileDescriptorSet")?;
@@ -104,10 +106,13 @@ fn descriptors(compiler: &Compiler) -> Result<Vec<u8>, Box<dyn Error>> {
         .filter_map(Value::as_message_mut)
     {
         let name = file.get_field_by_name("name");
-        let ours =
-            name.is_some_and(|name| name.as_str().is_some_and(|n| n.starts_with("portico/")));
+        let name = name.as_deref().and_then(Value::as_str).unwrap_or_default();
+        let (ours, imported) = (name.starts_with("portico/"), !own.contains(&name));
         if !ours {
             file.clear_field_by_name("source_code_info");
+        }
+        if imported {
+            file.clear_field_by_name("service");
         }
     }
     Ok(set.encode_to_vec())

@@ -317,7 +317,7 @@ async fn open_session(on: &impl ConnectionTrait, new: &NewSession<'_>) -> Result
     };
     let sql = format!(
         "INSERT INTO sessions ({COLUMNS}, family_hash, current_hash) \
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 \
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 \
          FROM identities WHERE id = $2 AND status = 'active' {lock}"
     );
     let session = new.session;
