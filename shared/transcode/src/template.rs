@@ -74,7 +74,7 @@ impl Template {
         let mut pairs = self.segments.iter().zip(&other.segments);
         pairs
             .find_map(|(one, two)| (one.rank() != two.rank()).then(|| one.rank() < two.rank()))
-            .unwrap_or(self.segments.len() < other.segments.len())
+            .unwrap_or(self.segments.len() > other.segments.len())
     }
 
     /// Whether a path can fit that begins with these segments.
