@@ -20,6 +20,4 @@ mod security;
 mod testing;
 
 pub use page::Asset;
-#[cfg(test)]
-pub use publish::Document;
 pub use publish::Reference;
