@@ -4,6 +4,7 @@ mod descriptors;
 mod follow;
 mod mount;
 mod reflection;
+mod territory;
 
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use portico_transcode::{Found, Router, RouterBuilder};
 
+use self::territory::Territory;
 use crate::openapi::Asset;
 
 pub use descriptors::Descriptors;
@@ -114,22 +116,36 @@ impl Contract {
     }
 
     /// This contract with one upstream's routes put in or replaced, and what was refused for the first
-    /// time. Whoever holds a route already keeps it; the newcomer's claim is refused.
+    /// time. Portico's own services go first; of the others, whoever holds a route already keeps it, and
+    /// the newcomer's claim to it, or to a part of it, is refused.
     pub fn with(&self, mount: Arc<Mount>) -> (Self, Vec<Refused>) {
         let mut mounts = self.mounts.clone();
         let place = mount.upstream;
         mounts[place] = Some(mount);
         let held: HashSet<Claim> = self.routes().map(Claim::of).collect();
         let wanted = mounts.iter().flatten().flat_map(|mount| &mount.routes);
-        let (old, new): (Vec<_>, Vec<_>) =
-            wanted.partition(|route| held.contains(&Claim::of(route)));
+        let mut wanted: Vec<_> = wanted.collect();
+        // Stable: within each, as the upstreams stand in the list.
+        wanted.sort_by_key(|route| (!route.ours, !held.contains(&Claim::of(route))));
+        let territory = Territory::of(wanted.iter().map(|route| route.as_ref()));
 
         let mut router = Router::builder();
         add_own(&mut router);
         let mut refused = HashSet::new();
         let mut fresh = Vec::new();
-        for route in old.into_iter().chain(new) {
-            let Err(reason) = add(&mut router, route) else {
+        let mut granted: Vec<&Route> = Vec::new();
+        for route in wanted {
+            let refusal = territory.refusal(route).or_else(|| {
+                let loser = granted
+                    .iter()
+                    .find(|held| territory::takes_from(route, held))?;
+                Some(format!(
+                    "{} takes from {} of {}",
+                    route.template, loser.template, loser.rpc
+                ))
+            });
+            let Err(reason) = refusal.map_or_else(|| add(&mut router, route), Err) else {
+                granted.push(route);
                 continue;
             };
             let claim = Claim::of(route);
@@ -190,9 +206,6 @@ fn add_own(router: &mut RouterBuilder<Target>) {
 }
 
 fn add(router: &mut RouterBuilder<Target>, route: &Arc<Route>) -> Result<(), String> {
-    if !route.ours && mount::is_reserved(&route.template) {
-        return Err(format!("{} is reserved", route.template));
-    }
     let target = Target {
         template: Arc::clone(&route.template),
         kind: Kind::Rpc(Arc::clone(route)),

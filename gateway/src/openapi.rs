@@ -20,4 +20,6 @@ mod security;
 mod testing;
 
 pub use page::Asset;
+#[cfg(test)]
+pub use publish::Document;
 pub use publish::Reference;

@@ -108,14 +108,19 @@ mod tests {
     #[test]
     fn an_embedded_set_names_its_services_and_keeps_their_options() {
         let user = Descriptors::embedded(portico_proto::user::DESCRIPTOR_SET).unwrap();
-        let names: Vec<_> = user.services().iter().map(String::as_str).collect();
-        assert_eq!(
-            names,
-            [
-                "portico.user.v1.ProvisioningService",
-                "portico.user.v1.UserEvents",
-                "portico.user.v1.UserService",
-            ]
+        for name in ["ProvisioningService", "UserEvents", "UserService"] {
+            assert!(
+                user.services().contains(&format!("portico.user.v1.{name}")),
+                "{name}"
+            );
+        }
+        // It imports messages of the user service, and offers none of its RPCs.
+        let auth = Descriptors::embedded(portico_proto::auth::DESCRIPTOR_SET).unwrap();
+        let mut names = auth.services().iter();
+        assert!(
+            names.all(|name| name.starts_with("portico.auth.v1.")),
+            "{:?}",
+            auth.services()
         );
         let pool = user.pool().unwrap();
         let http = pool.get_extension_by_name("google.api.http").unwrap();

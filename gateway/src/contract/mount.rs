@@ -11,16 +11,11 @@ use tracing::warn;
 use super::Descriptors;
 use crate::stream::Resume;
 
-/// Paths that are the gateway's and Portico's own: a stranger who took one could pose as them.
-const RESERVED: [&str; 7] = [
-    "/.well-known/",
-    "/docs",
-    "/health",
-    "/oauth2/",
-    "/openapi.json",
-    "/ready",
-    "/scim/",
-];
+/// The most routes of one upstream: each costs memory, and names of its own in metrics.
+const MOST_ROUTES: usize = 4096;
+
+/// Where Portico's own services are declared.
+const OUR_PACKAGES: &str = "portico.";
 
 /// The id by which callers name themselves.
 const CALLER: &str = "me";
@@ -66,6 +61,8 @@ pub enum Error {
     Undeclared(String),
     #[error("{0} is not a path")]
     Path(String),
+    #[error("there are more than {MOST_ROUTES} routes")]
+    Large,
 }
 
 impl Mount {
@@ -82,6 +79,13 @@ impl Mount {
         let policies = Policies::from_pool(&pool);
         let mut routes = Vec::new();
         for service in descriptors.services() {
+            if !ours && service.starts_with(OUR_PACKAGES) {
+                warn!(
+                    upstream = name,
+                    service, "a stranger poses as a service of portico"
+                );
+                continue;
+            }
             let declared = pool.get_service_by_name(service);
             let declared = declared.ok_or_else(|| Error::Undeclared(service.clone()))?;
             for method in declared.methods() {
@@ -99,6 +103,9 @@ impl Mount {
                 };
                 let path = PathAndQuery::try_from(rpc.as_str());
                 let path = path.map_err(|_invalid| Error::Path(rpc))?;
+                if routes.len() + bindings.len() > MOST_ROUTES {
+                    return Err(Error::Large);
+                }
                 let resume = Resume::of(&method);
                 routes.extend(bindings.into_iter().map(|mut binding| {
                     // Who reads their own account has its id in it, and sends it back as it came.
@@ -126,9 +133,4 @@ impl Mount {
             routes,
         })
     }
-}
-
-/// Whether a template is one that only the gateway and Portico's own services may have.
-pub(super) fn is_reserved(template: &str) -> bool {
-    RESERVED.iter().any(|it| template.starts_with(it))
 }

@@ -30,8 +30,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The most files that one server may have: its descriptors are held in memory.
 const MOST_FILES: usize = 2048;
 
-/// The most bytes that one server's descriptors may have.
-const MOST_BYTES: usize = 32 * 1024 * 1024;
+/// The most services that one server may offer.
+const MOST_SERVICES: usize = 1024;
+
+/// The most bytes that one server's descriptors may have. Taken apart they are many times larger.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
+
+/// The most bytes of one answer, which is as much as most gRPC libraries take.
+const MOST_BYTES_AT_ONCE: usize = 4 * 1024 * 1024;
 
 /// Files that nearly every contract imports and some servers forget to offer.
 static KNOWN: LazyLock<Descriptors> = LazyLock::new(|| {
@@ -51,7 +57,9 @@ pub enum Error {
     Unknown { name: String, message: String },
     #[error("a file does not decode: {0}")]
     File(#[from] prost::DecodeError),
-    #[error("the descriptors are larger than {MOST_FILES} files or {MOST_BYTES} bytes")]
+    #[error(
+        "the descriptors are larger than {MOST_SERVICES} services, {MOST_FILES} files or {MOST_BYTES} bytes"
+    )]
     Large,
 }
 
@@ -86,7 +94,7 @@ struct Start {
 
 impl Session {
     async fn open(backend: &Backend, path: &'static str) -> Result<Self, Error> {
-        let mut client = Grpc::new(backend.clone()).max_decoding_message_size(MOST_BYTES);
+        let mut client = Grpc::new(backend.clone()).max_decoding_message_size(MOST_BYTES_AT_ONCE);
         client.ready().await.map_err(Status::from_error)?;
         let (asks, questions) = mpsc::channel(1);
         let start = Start {
@@ -110,6 +118,9 @@ impl Session {
         else {
             return Err(Error::Answer);
         };
+        if list.service.len() > MOST_SERVICES {
+            return Err(Error::Large);
+        }
         for service in list.service {
             found.offer(service.name);
         }

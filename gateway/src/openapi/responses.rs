@@ -167,8 +167,15 @@ pub fn add(responses: &mut Object, traits: Traits, comment: &str) {
 fn failures(comment: &str) -> BTreeMap<u16, Vec<String>> {
     let mut found: BTreeMap<u16, Vec<String>> = BTreeMap::new();
     let parts: Vec<&str> = comment.split('`').collect();
+    // Of "`A`, `B` or `C` (CODE)", those whose code is still to come.
+    let mut names = Vec::new();
     for pair in parts.windows(2).skip(1).step_by(2) {
         let [name, after] = pair else { continue };
+        names.push(*name);
+        if matches!(after.trim(), "," | "or" | "and" | ", or" | ", and") {
+            continue;
+        }
+        let names = std::mem::take(&mut names);
         let code = after
             .trim_start()
             .strip_prefix('(')
@@ -176,11 +183,13 @@ fn failures(comment: &str) -> BTreeMap<u16, Vec<String>> {
         let Some(status) = code.and_then(|(code, _)| status(code)) else {
             continue;
         };
-        let status = match *name {
-            "IDEMPOTENCY_KEY_REUSED" => 422,
-            _ => status,
-        };
-        found.entry(status).or_default().push((*name).to_owned());
+        for name in names {
+            let status = match name {
+                "IDEMPOTENCY_KEY_REUSED" => 422,
+                _ => status,
+            };
+            found.entry(status).or_default().push(name.to_owned());
+        }
     }
     found
 }

@@ -9,7 +9,7 @@ use std::{
 
 use reqwest::Client;
 
-use crate::support::{eventually, problem};
+use crate::support::{Orders, eventually, problem};
 
 struct Running(Child);
 
@@ -106,6 +106,43 @@ async fn the_binary_serves_stops_and_says_how_it_fares() {
         );
     };
     assert!(status.success(), "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_route_is_logged_and_counted() {
+    let orders = Orders::start().await;
+    let (public, ops, nobody) = (free_port(), free_port(), free_port());
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let child = Command::new(env!("CARGO_BIN_EXE_portico-gateway"))
+        .current_dir(folder.path())
+        .env("GATEWAY__LISTEN", format!("127.0.0.1:{public}"))
+        .env("OPS__LISTEN", format!("127.0.0.1:{ops}"))
+        .env("USER__URL", format!("http://127.0.0.1:{nobody}"))
+        .env("AUTH__URL", format!("http://127.0.0.1:{nobody}"))
+        .env("UPSTREAMS", format!("orders={}", orders.url()))
+        .stdout(Stdio::null())
+        .stderr(File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let _running = Running(child);
+    let metrics = || async {
+        let url = format!("http://127.0.0.1:{ops}/metrics");
+        let Ok(response) = reqwest::get(url).await else {
+            return String::new();
+        };
+        response.text().await.unwrap_or_default()
+    };
+    eventually("the conflicts are counted", || async {
+        let metrics = metrics().await;
+        metrics.contains("gateway_route_conflicts_total 2")
+            && metrics.contains(r#"gateway_routes_refused{upstream="orders"} 2"#)
+    })
+    .await;
+    let url = format!("http://127.0.0.1:{public}/api/v1/orders/o-1");
+    assert_eq!(reqwest::get(url).await.unwrap().status(), 200);
+    let log = std::fs::read_to_string(log).unwrap();
+    assert_eq!(log.matches("a route was refused").count(), 2, "{log}");
 }
 
 #[test]

@@ -82,10 +82,12 @@ async fn if_match_goes_into_the_request_itself_where_it_has_an_etag() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tags_that_cannot_match_fail_before_the_call() {
     let edge = Edge::start().await;
-    for tags in ["W/\"e-1\"", "\"e-1\", \"e-2\"", "e-1"] {
+    for tags in ["W/\"e-1\"", "\"e-1\", \"e-2\""] {
         let request = edge.admin(Method::DELETE, &ada()).header("if-match", tags);
         problem(request.send().await.unwrap(), 412, "ETAG_MISMATCH").await;
     }
+    let request = edge.admin(Method::DELETE, &ada()).header("if-match", "e-1");
+    problem(request.send().await.unwrap(), 400, "INVALID_FIELD").await;
     let request = edge
         .admin(Method::POST, "/api/v1/auth/logout")
         .header("if-match", "\"e-1\"");

@@ -63,9 +63,64 @@ impl Template {
         &self.source
     }
 
+    /// Whether some path fits this template and the other one.
+    pub fn meets(&self, other: &Self) -> bool {
+        self.verb == other.verb && meet(&self.segments, &other.segments)
+    }
+
+    /// Whether a [`Router`](crate::Router) tries this template before the other one, where a path fits
+    /// both.
+    pub fn goes_before(&self, other: &Self) -> bool {
+        let mut pairs = self.segments.iter().zip(&other.segments);
+        pairs
+            .find_map(|(one, two)| (one.rank() != two.rank()).then(|| one.rank() < two.rank()))
+            .unwrap_or(self.segments.len() < other.segments.len())
+    }
+
+    /// Whether a path can fit that begins with these segments.
+    pub fn can_begin_with(&self, start: &[&str]) -> bool {
+        let mut segments = self.segments.iter();
+        for &part in start {
+            match segments.next() {
+                Some(Segment::Rest) => return true,
+                Some(Segment::One) => {}
+                Some(Segment::Literal(literal)) if literal == part => {}
+                Some(Segment::Literal(_)) | None => return false,
+            }
+        }
+        true
+    }
+
+    /// The literal segments at its start.
+    pub fn start(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().map_while(|segment| match segment {
+            Segment::Literal(literal) => Some(literal.as_str()),
+            Segment::One | Segment::Rest => None,
+        })
+    }
+
     /// The field paths of its variables, from left to right.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.variables.iter().map(|variable| variable.path.as_str())
+    }
+}
+
+impl Segment {
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Literal(_) => 0,
+            Self::One => 1,
+            Self::Rest => 2,
+        }
+    }
+}
+
+fn meet(one: &[Segment], two: &[Segment]) -> bool {
+    match (one.split_first(), two.split_first()) {
+        (None, None) | (Some((Segment::Rest, _)), _) | (_, Some((Segment::Rest, _))) => true,
+        (None, Some(_)) | (Some(_), None) => false,
+        (Some((Segment::Literal(a), _)), Some((Segment::Literal(b), _))) if a != b => false,
+        (Some((_, one)), Some((_, two))) => meet(one, two),
     }
 }
 
@@ -220,6 +275,51 @@ mod tests {
         );
         assert_eq!(Template::parse("/").unwrap().segments, []);
         assert_eq!(Template::parse("/a:b/c").unwrap().verb, None);
+    }
+
+    #[test]
+    fn templates_meet_where_a_path_fits_both() {
+        let template = |text: &str| Template::parse(text).unwrap();
+        for (special, general) in [
+            ("/users/me", "/users/{id}"),
+            ("/users/{id}", "/users/**"),
+            ("/users/me", "/{a=**}"),
+            ("/a/{x}", "/{y}/b"),
+            ("/users", "/users/**"),
+        ] {
+            let (special, general) = (template(special), template(general));
+            assert!(
+                special.meets(&general) && general.meets(&special),
+                "{special}"
+            );
+            assert!(special.goes_before(&general), "{special}");
+            assert!(!general.goes_before(&special), "{general}");
+        }
+        for (one, two) in [
+            ("/users/me", "/users/you"),
+            ("/users", "/users/{id}"),
+            ("/users/{id}:x", "/users/{id}"),
+            ("/users/{id}:x", "/users/{id}:y"),
+            ("/a/{x}/c", "/a/b/d"),
+        ] {
+            assert!(!template(one).meets(&template(two)), "{one} {two}");
+        }
+        let start = ["api", "v1", "users"];
+        for text in [
+            "/api/v1/users/{id}",
+            "/api/{v}/users",
+            "/api/**",
+            "/api/v1/users:x",
+        ] {
+            assert!(template(text).can_begin_with(&start), "{text}");
+        }
+        for text in ["/api/v1", "/api/v1/orders", "/users"] {
+            assert!(!template(text).can_begin_with(&start), "{text}");
+        }
+        assert_eq!(
+            template("/a/b/{c}/d").start().collect::<Vec<_>>(),
+            ["a", "b"]
+        );
     }
 
     #[test]
