@@ -33,10 +33,16 @@ const SETS: [(&str, &[&str]); 2] = [
     (
         "auth",
         &[
+            "portico/auth/v1/api_keys.proto",
             "portico/auth/v1/auth.proto",
+            "portico/auth/v1/clients.proto",
+            "portico/auth/v1/email.proto",
             "portico/auth/v1/import.proto",
             "portico/auth/v1/keys.proto",
             "portico/auth/v1/mfa.proto",
+            "portico/auth/v1/oauth.proto",
+            "portico/auth/v1/password.proto",
+            "portico/auth/v1/service_accounts.proto",
         ],
     ),
 ];
@@ -61,11 +67,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::write(out.join(format!("{name}.binpb")), descriptors(&set, files)?)?;
         whole.open_files(files)?;
     }
-    let all: Vec<&str> = SETS.iter().flat_map(|(_, files)| *files).copied().collect();
-    fs::write(out.join("portico.binpb"), descriptors(&whole, &all)?)?;
+    let files: Vec<_> = SETS.iter().flat_map(|(_, files)| *files).copied().collect();
+    fs::write(out.join("portico.binpb"), descriptors(&whole, &files)?)?;
 
     tonic_prost_build::configure()
         .build_transport(false)
+        .extern_path(".google.api", "crate::google::api")
         .compile_fds(whole.file_descriptor_set())?;
     write_checks(&whole, "portico.", &out.join("validate.rs"))?;
 
@@ -83,25 +90,28 @@ fn compiler(folders: [&str; 2]) -> Result<Compiler, protox::Error> {
 }
 
 /// The descriptor set, its options and our own comments in it. The comments of what we import are two
-/// thirds of it, and nobody asks for them; every process would read them several times at its start.
-/// A file that is none of `files` is there for its messages: whoever listed its services would claim
-/// their routes.
-fn descriptors(compiler: &Compiler, files: &[&str]) -> Result<Vec<u8>, Box<dyn Error>> {
+/// thirds of it, and nobody asks for them; every process would read them several times at its start. A
+/// service that only an imported file declares is another process's, and left out too.
+fn descriptors(compiler: &Compiler, own: &[&str]) -> Result<Vec<u8>, Box<dyn Error>> {
     let set = DescriptorPool::global()
         .get_message_by_name("google.protobuf.FileDescriptorSet")
         .ok_or("the pool lacks google.protobuf.FileDescriptorSet")?;
     let mut set = DynamicMessage::decode(set, compiler.encode_file_descriptor_set().as_slice())?;
-    let all = set
+    let files = set
         .get_field_by_name_mut("file")
         .and_then(Value::as_list_mut);
-    for file in all.into_iter().flatten().filter_map(Value::as_message_mut) {
+    for file in files
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_message_mut)
+    {
         let name = file.get_field_by_name("name");
-        let name = name.as_ref().and_then(|name| name.as_str());
-        let name = name.unwrap_or_default().to_owned();
-        if !name.starts_with("portico/") {
+        let name = name.as_deref().and_then(Value::as_str).unwrap_or_default();
+        let (ours, imported) = (name.starts_with("portico/"), !own.contains(&name));
+        if !ours {
             file.clear_field_by_name("source_code_info");
         }
-        if !files.contains(&name.as_str()) {
+        if imported {
             file.clear_field_by_name("service");
         }
     }
