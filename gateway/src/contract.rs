@@ -127,7 +127,7 @@ impl Contract {
         let mut wanted: Vec<_> = wanted.collect();
         // Stable: within each, as the upstreams stand in the list.
         wanted.sort_by_key(|route| (!route.ours, !held.contains(&Claim::of(route))));
-        let territory = Territory::of(wanted.iter().map(|route| route.as_ref()));
+        let territory = Territory::of(wanted.iter().map(AsRef::as_ref));
 
         let mut router = Router::builder();
         add_own(&mut router);

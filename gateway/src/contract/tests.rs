@@ -105,16 +105,15 @@ fn stranger(upstream: usize, package: &str, declarations: &str) -> Result<Mount,
 
 /// A service with a GET route for each template.
 fn service(name: &str, templates: &[&str]) -> String {
-    let rpcs: String = templates
-        .iter()
-        .enumerate()
-        .map(|(at, template)| {
-            format!(
-                "rpc R{at}(M) returns (M) {{ option (google.api.http) = {{get: \"{template}\"}}; }}"
-            )
-        })
-        .collect();
-    format!("service {name} {{ {rpcs} }}")
+    let rpcs = templates.iter().enumerate().map(|(at, template)| {
+        format!(
+            "rpc R{at}(M) returns (M) {{ option (google.api.http) = {{get: \"{template}\"}}; }}"
+        )
+    });
+    format!(
+        "service {name} {{ {} }}",
+        rpcs.collect::<Vec<_>>().join(" ")
+    )
 }
 
 fn with_ours() -> Contract {
@@ -207,14 +206,13 @@ fn a_contract_has_only_so_many_routes() {
 #[test]
 fn types_may_hang_on_each_other_as_they_like() {
     const LENGTH: usize = 3_000;
-    let chain: String = (0..LENGTH)
-        .map(|at| {
-            format!(
-                "message C{at} {{ C{} next = 1; C0 first = 2; }}\n",
-                (at + 1) % LENGTH
-            )
-        })
-        .collect();
+    let chain = (0..LENGTH).map(|at| {
+        format!(
+            "message C{at} {{ C{} next = 1; C0 first = 2; }}\n",
+            (at + 1) % LENGTH
+        )
+    });
+    let chain = chain.collect::<Vec<_>>().concat();
     let rpc = r#"service S { rpc R(C0) returns (C0) {
         option (google.api.http) = {post: "/shop/chain" body: "*"}; } }"#;
     let mount = stranger(2, "s.v1", &format!("{chain}{rpc}")).unwrap();

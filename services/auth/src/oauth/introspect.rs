@@ -7,7 +7,6 @@ use super::{Answer, Asked, Fault, answer::Code, authenticate, form::Form};
 use crate::{core::Core, domain::AuthMethod, error::Error};
 
 #[derive(Serialize)]
-#[expect(clippy::struct_field_names, reason = "RFC 7662 names them")]
 struct Inactive {
     active: bool,
 }
