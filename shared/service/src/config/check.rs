@@ -233,7 +233,10 @@ impl<O: Fn(&str) -> String> Rules<'_, O> {
             ("auth.link_reset_password", &auth.link_reset_password),
             ("auth.link_verify_email", &auth.link_verify_email),
         ] {
-            self.url(path, link.split('#').next().unwrap_or_default());
+            // A link under an issuer that is no URL needs no complaint of its own.
+            if !link.starts_with(&auth.issuer) {
+                self.url(path, link.split('#').next().unwrap_or_default());
+            }
             let fault =
                 format!("{link:?} does not say where the token goes; accepted: one {{token}}");
             self.fails(path, link.matches("{token}").count() != 1, fault);

@@ -242,6 +242,7 @@ fn accepted(schema: &Schema, path: &str) -> &'static str {
     match (name, schema.find(path).map(|key| key.kind)) {
         ("listen", _) => "an address and a port, such as 127.0.0.1:3000",
         ("format", _) => "auto, json or pretty",
+        ("require_verified_email", _) => "auto, true or false",
         ("pool_size" | "argon2_memory_kib" | "argon2_iterations" | "argon2_parallelism", _) => {
             "a whole number from 1 to 4294967295"
         }

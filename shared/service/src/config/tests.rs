@@ -302,6 +302,7 @@ fn printing_hides_every_secret_and_nothing_else() {
     let hidden = "s3cret";
     let postgres = format!("postgres://u:{hidden}@db/x");
     let redis = format!("redis://:{hidden}@cache");
+    let smtp = format!("smtps://u:{hidden}@mail");
     let config = config(
         Shape::Standalone,
         &[
@@ -311,12 +312,13 @@ fn printing_hides_every_secret_and_nothing_else() {
             (KEY, GOOD_KEY),
             ("AUTH__BOOTSTRAP_ADMIN_EMAIL", "admin@example.org"),
             ("AUTH__BOOTSTRAP_ADMIN_PASSWORD", hidden),
+            ("AUTH__SMTP_URL", &smtp),
         ],
     )
     .unwrap();
     let text = config.print();
     assert!(!text.contains(hidden) && !text.contains(GOOD_KEY), "{text}");
-    assert_eq!(text.matches("\"***\"").count(), 5, "{text}");
+    assert_eq!(text.matches("\"***\"").count(), 6, "{text}");
     assert!(text.contains("admin@example.org"));
     assert!(!format!("{config:?}").contains(hidden));
 
@@ -324,7 +326,7 @@ fn printing_hides_every_secret_and_nothing_else() {
     assert_eq!(table["gateway"]["listen"].as_str(), Some("127.0.0.1:3000"));
     let schema = schema::Schema::new();
     let secrets = schema.keys.iter().filter(|key| key.is_secret()).count();
-    assert_eq!(secrets, 5, "each secret of the list is a key");
+    assert_eq!(secrets, 6, "each secret of the list is a key");
 }
 
 #[test]
