@@ -130,6 +130,9 @@ async fn one_trace_goes_through_client_and_server() {
         .with_simple_exporter(exporter.clone())
         .build();
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+    // While there is one dispatcher alone, tracing asks the thread that meets a callsite first, which may
+    // be another test's and know of none: then the span would be off for good. With two it asks both.
+    let _second = tracing::Dispatch::new(Registry::default());
     let _guard = tracing::subscriber::set_default(Registry::default().with(layer));
 
     let inner = service_fn(|request: Request| async move {
