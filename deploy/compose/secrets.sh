@@ -29,3 +29,4 @@ secret redis_url printf 'redis://:%s@redis:6379\n' "$password" >/dev/null
 
 secret auth_master_key openssl rand -base64 32 >/dev/null
 secret admin_password random >/dev/null
+secret grafana_password random >/dev/null
