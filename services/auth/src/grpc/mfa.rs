@@ -103,11 +103,13 @@ impl MfaService for MfaApi {
         &self,
         request: Request<ConfirmTotpRequest>,
     ) -> Result<Response<ConfirmTotpResponse>, Status> {
+        let client = Client::from(request.metadata());
         let (admission, message) = Admission::split(request)?;
         message.validate()?;
         let caller = admission.caller()?;
         let user_id = account_id(&caller.subject)?;
-        let codes = mfa::confirm(&self.0, user_id, session_id(caller), &message.code).await?;
+        let (session, code) = (session_id(caller), &message.code);
+        let codes = mfa::confirm(&self.0, user_id, session, code, &client).await?;
         Ok(no_store(ConfirmTotpResponse {
             recovery_codes: codes.iter().map(RecoveryCode::to_string).collect(),
         }))
@@ -117,11 +119,12 @@ impl MfaService for MfaApi {
         &self,
         request: Request<DeleteTotpRequest>,
     ) -> Result<Response<()>, Status> {
+        let client = Client::from(request.metadata());
         let (admission, message) = Admission::split(request)?;
         message.validate()?;
         let caller = admission.caller()?;
         let user_id = account_id(&caller.subject)?;
-        mfa::remove(&self.0, user_id, session_id(caller)).await?;
+        mfa::remove(&self.0, user_id, session_id(caller), &client).await?;
         Ok(Response::new(()))
     }
 
@@ -129,11 +132,13 @@ impl MfaService for MfaApi {
         &self,
         request: Request<RegenerateRecoveryCodesRequest>,
     ) -> Result<Response<RegenerateRecoveryCodesResponse>, Status> {
+        let client = Client::from(request.metadata());
         let (admission, message) = Admission::split(request)?;
         message.validate()?;
         let caller = admission.caller()?;
         let user_id = account_id(&caller.subject)?;
-        let codes = mfa::regenerate(&self.0, user_id, session_id(caller)).await?;
+        let session = session_id(caller);
+        let codes = mfa::regenerate(&self.0, user_id, session, &client).await?;
         Ok(no_store(RegenerateRecoveryCodesResponse {
             recovery_codes: codes.iter().map(RecoveryCode::to_string).collect(),
         }))

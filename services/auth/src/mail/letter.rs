@@ -30,79 +30,88 @@ impl Letter {
 }
 
 fn words(mail: &Mail, link: Option<String>) -> (&'static str, Vec<Part>) {
-    let say = |text: &str| Part::Text(text.to_owned());
-    let link = |label| link.map(|link| Part::Link(label, link));
-    let (subject, first, link, last) = match mail.kind {
+    let (subject, first, last) = texts(mail.kind);
+    let label = match mail.kind {
+        Kind::Verify => "Verify the address",
+        Kind::Reset => "Choose a new password",
+        _ => "Confirm the address",
+    };
+    let mut parts = vec![Part::Text(first.to_owned())];
+    parts.extend(link.map(|link| Part::Link(label, link)));
+    parts.extend(origin(&mail.details).map(Part::Text));
+    parts.push(Part::Text(last.to_owned()));
+    (subject, parts)
+}
+
+/// The subject, what happened, and what to do about it; a link stands between them.
+fn texts(kind: Kind) -> (&'static str, &'static str, &'static str) {
+    match kind {
         Kind::Verify => (
             "Verify your e-mail address",
-            say(
-                "Somebody registered an account with this address. If it was you, please verify it:",
-            ),
-            link("Verify the address"),
-            say(
-                "The link works once, for 24 hours. If it was not you, do nothing: nobody can use your address without it.",
-            ),
-        ),
-        Kind::Taken => (
-            "You have an account already",
-            say(
-                "Somebody registered an account with this address, which has one already. Nothing was changed.",
-            ),
-            None,
-            say(
-                "If it was you, sign in, or ask for a new password if you have forgotten yours. If it was not you, do nothing.",
-            ),
+            "Somebody registered an account with this address. If it was you, please verify it:",
+            "The link works once, for 24 hours. If it was not you, do nothing: nobody can use your address without it.",
         ),
         Kind::Reset => (
             "Choose a new password",
-            say(
-                "Somebody asked for a new password for the account with this address. If it was you, choose one here:",
-            ),
-            link("Choose a new password"),
-            say(
-                "The link works once, for 15 minutes. If it was not you, do nothing: your password stays as it is.",
-            ),
+            "Somebody asked for a new password for the account with this address. If it was you, choose one here:",
+            "The link works once, for 15 minutes. If it was not you, do nothing: your password stays as it is.",
         ),
         Kind::NewAddress => (
             "Confirm your new e-mail address",
-            say(
-                "Somebody asked to make this the address of an account. If it was you, please confirm it:",
-            ),
-            link("Confirm the address"),
-            say("The link works once, for an hour. If it was not you, do nothing."),
+            "Somebody asked to make this the address of an account. If it was you, please confirm it:",
+            "The link works once, for an hour. If it was not you, do nothing.",
+        ),
+        Kind::Taken => (
+            "You have an account already",
+            "Somebody registered an account with this address, which has one already. Nothing was changed.",
+            "If it was you, sign in, or ask for a new password if you have forgotten yours. If it was not you, do nothing.",
         ),
         Kind::AddressAsked => (
             "Your e-mail address is to be changed",
-            say(
-                "Somebody who knows your password asked for another address for your account. It stays this one until the other is confirmed.",
-            ),
-            None,
-            say("If it was not you, change your password at once."),
+            "Somebody who knows your password asked for another address for your account. It stays this one until the other is confirmed.",
+            "If it was not you, change your password at once.",
         ),
         Kind::AddressChanged => (
             "Your e-mail address was changed",
-            say("Your account has another address now. This one is no longer used for it."),
-            None,
-            say("If it was not you, tell those who run this service."),
+            "Your account has another address now. This one is no longer used for it.",
+            "If it was not you, tell those who run this service.",
         ),
         Kind::PasswordChanged => (
             "Your password was changed",
-            say("The password of your account was changed, and its other sessions were ended."),
-            None,
-            say("If it was not you, ask for a new password at once."),
+            "The password of your account was changed, and its other sessions were ended.",
+            "If it was not you, ask for a new password at once.",
         ),
         Kind::NewDevice => (
             "New sign-in to your account",
-            say("Somebody signed in to your account on a device that was not used for it before."),
-            None,
-            say("If it was not you, change your password at once and end the session."),
+            "Somebody signed in to your account on a device that was not used for it before.",
+            "If it was not you, change your password at once and end the session.",
         ),
-    };
-    let mut parts = vec![first];
-    parts.extend(link);
-    parts.extend(origin(&mail.details).map(Part::Text));
-    parts.push(last);
-    (subject, parts)
+        Kind::PasswordUsed => (
+            "Your password was used",
+            "Somebody entered your password on a device that was not used for your account before, and was asked for the second factor.",
+            "If it was not you, change your password at once.",
+        ),
+        Kind::FactorAdded => (
+            "A second factor was added to your account",
+            "An authenticator application was added: signing in asks for its code from now on.",
+            "If it was not you, change your password at once and tell those who run this service.",
+        ),
+        Kind::FactorsRemoved => (
+            "The second factor of your account was removed",
+            "From now on the password of your account is enough to sign in.",
+            "If it was not you, change your password at once.",
+        ),
+        Kind::CodesReplaced => (
+            "Your recovery codes were replaced",
+            "New recovery codes were made for your account. Those before are of no use any more.",
+            "If it was not you, change your password at once.",
+        ),
+        Kind::FactorsReset => (
+            "The second factor of your account was removed",
+            "An administrator removed the second factors of your account and ended its sessions.",
+            "If you did not ask for it, tell those who run this service.",
+        ),
+    }
 }
 
 /// Where it came from, as far as that is known.

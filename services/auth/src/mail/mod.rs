@@ -55,6 +55,16 @@ kinds! {
     PasswordChanged = "password_changed",
     /// Somebody signed in on a device that is not known.
     NewDevice = "new_device",
+    /// Somebody knew the password on such a device, and was asked for a second factor.
+    PasswordUsed = "password_used",
+    /// An authenticator application was added, or took the place of another.
+    FactorAdded = "factor_added",
+    /// The second factors were removed by their owner.
+    FactorsRemoved = "factors_removed",
+    /// The recovery codes were replaced.
+    CodesReplaced = "codes_replaced",
+    /// The second factors were removed by an administrator.
+    FactorsReset = "factors_reset",
 }
 
 /// A mail that has to be sent.

@@ -143,7 +143,15 @@ async fn write(core: &Core, mail: &Mail) -> Result<Option<(Email, Letter)>, Erro
             let previous = Email::new(&mail.details.previous_email);
             Some(make_link(core, Purpose::Change, (user_id, &to, &previous)).await?)
         }
-        Kind::AddressAsked | Kind::AddressChanged | Kind::PasswordChanged | Kind::NewDevice => None,
+        Kind::AddressAsked
+        | Kind::AddressChanged
+        | Kind::PasswordChanged
+        | Kind::NewDevice
+        | Kind::PasswordUsed
+        | Kind::FactorAdded
+        | Kind::FactorsRemoved
+        | Kind::CodesReplaced
+        | Kind::FactorsReset => None,
     };
     let letter = Letter::write(mail, link);
     Ok(Some((to, letter)))
@@ -193,7 +201,12 @@ fn patience(kind: Kind) -> TimeDelta {
         | Kind::AddressAsked
         | Kind::AddressChanged
         | Kind::PasswordChanged
-        | Kind::NewDevice => TimeDelta::days(1),
+        | Kind::NewDevice
+        | Kind::PasswordUsed
+        | Kind::FactorAdded
+        | Kind::FactorsRemoved
+        | Kind::CodesReplaced
+        | Kind::FactorsReset => TimeDelta::days(1),
     }
 }
 

@@ -7,9 +7,11 @@ use uuid::Uuid;
 use super::{ATTEMPTS, ENROLMENT_LIFE, codes::Proof, step_up::recent};
 use crate::{
     core::Core,
+    domain::{Client, Email},
     error::Error,
     factors::{Enrolment, RecoveryCode, TotpSecret, enrolment},
-    storage::{Factors, Sealed},
+    mail::{Kind, Mail},
+    storage::{Factors, Sealed, Transaction},
 };
 
 /// What an account has.
@@ -17,15 +19,6 @@ pub(crate) struct Overview {
     pub(crate) totp: Option<DateTime<Utc>>,
     pub(crate) recovery_codes: i64,
     pub(crate) required: bool,
-}
-
-/// What happened to an account's factors.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Change {
-    Added,
-    Removed,
-    NewRecoveryCodes,
-    Reset,
 }
 
 /// An account's factors.
@@ -74,8 +67,10 @@ pub(crate) async fn confirm(
     user_id: Uuid,
     session: Option<Uuid>,
     typed: &str,
+    client: &Client,
 ) -> Result<Vec<RecoveryCode>, Error> {
     let session = session.ok_or(Error::StepUpRequired)?;
+    let factors = of(core, user_id).await?;
     let proof = Proof::of_enrolment(core, user_id, typed, true).await?;
     let now = core.clock.now();
     let tx = core.storage.begin().await?;
@@ -95,13 +90,20 @@ pub(crate) async fn confirm(
         codes.extend(set);
     }
     tx.end_challenges(user_id).await?;
+    let email = Email::new(&factors.email);
+    tell(core, &tx, Kind::FactorAdded, (user_id, &email), client).await?;
     tx.commit().await?;
-    tell(user_id, Change::Added);
+    core.outbox.notify_one();
     Ok(codes)
 }
 
 /// Removes the caller's factors. Removing none is fine.
-pub(crate) async fn remove(core: &Core, user_id: Uuid, session: Option<Uuid>) -> Result<(), Error> {
+pub(crate) async fn remove(
+    core: &Core,
+    user_id: Uuid,
+    session: Option<Uuid>,
+    client: &Client,
+) -> Result<(), Error> {
     let factors = of(core, user_id).await?;
     if core.mfa.demanded_of(&factors.roles) {
         return Err(Error::FactorDemanded);
@@ -110,10 +112,12 @@ pub(crate) async fn remove(core: &Core, user_id: Uuid, session: Option<Uuid>) ->
     let tx = core.storage.begin().await?;
     let removed = tx.remove_factors(user_id).await?;
     tx.end_challenges(user_id).await?;
-    tx.commit().await?;
     if removed {
-        tell(user_id, Change::Removed);
+        let email = Email::new(&factors.email);
+        tell(core, &tx, Kind::FactorsRemoved, (user_id, &email), client).await?;
     }
+    tx.commit().await?;
+    core.outbox.notify_one();
     Ok(())
 }
 
@@ -122,6 +126,7 @@ pub(crate) async fn regenerate(
     core: &Core,
     user_id: Uuid,
     session: Option<Uuid>,
+    client: &Client,
 ) -> Result<[RecoveryCode; 10], Error> {
     let factors = of(core, user_id).await?;
     if factors.totp.is_none() {
@@ -132,8 +137,10 @@ pub(crate) async fn regenerate(
     let tx = core.storage.begin().await?;
     tx.put_recovery_codes(user_id, codes.each_ref().map(|code| code.hash(user_id)))
         .await?;
+    let email = Email::new(&factors.email);
+    tell(core, &tx, Kind::CodesReplaced, (user_id, &email), client).await?;
     tx.commit().await?;
-    tell(user_id, Change::NewRecoveryCodes);
+    core.outbox.notify_one();
     Ok(codes)
 }
 
@@ -156,23 +163,37 @@ pub(crate) async fn reset(
         let own = of(core, administrator).await?;
         recent(core, administrator, Some(session), own.totp.is_some()).await?;
     }
-    of(core, user_id).await?;
+    let factors = of(core, user_id).await?;
     let now = core.clock.now();
     let tx = core.storage.begin().await?;
-    tx.remove_factors(user_id).await?;
+    if tx.remove_factors(user_id).await? {
+        // Where the administrator sits is nothing to the person.
+        let (email, nowhere) = (Email::new(&factors.email), Client::default());
+        tell(core, &tx, Kind::FactorsReset, (user_id, &email), &nowhere).await?;
+    }
     tx.end_challenges(user_id).await?;
     let ended = tx.revoke_sessions(user_id, now).await?;
     tx.commit().await?;
+    core.outbox.notify_one();
     for session in &ended {
         core.denylist.publish(*session).await;
     }
-    tell(user_id, Change::Reset);
     Ok(ended)
 }
 
-/// Makes a change known.
-pub(super) fn tell(user_id: Uuid, change: Change) {
-    tracing::info!(%user_id, ?change, "the second factors of an account changed");
+/// Writes a change down, and queues the mail that tells the owner of it, in the transaction that makes it.
+pub(super) async fn tell(
+    core: &Core,
+    tx: &Transaction,
+    kind: Kind,
+    (user_id, email): (Uuid, &Email),
+    client: &Client,
+) -> Result<(), Error> {
+    let mail = Mail::to_account(kind, user_id, email).asked_by(client);
+    tx.queue_mail(&mail, core.clock.now(), &core.random).await?;
+    let change = kind.as_str();
+    tracing::info!(%user_id, change, "the second factors of an account changed");
+    Ok(())
 }
 
 async fn of(core: &Core, user_id: Uuid) -> Result<Factors, Error> {

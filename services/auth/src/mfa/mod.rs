@@ -10,8 +10,8 @@ use portico_service::config::AuthConfig;
 
 pub(crate) use self::{
     manage::{confirm, enroll, overview, regenerate, remove, reset},
-    sign_in::{Challenge, due, enroll_at_sign_in, verify},
-    step_up::prove,
+    sign_in::{Challenge, Due, due, enroll_at_sign_in, verify},
+    step_up::{lately, prove},
 };
 use crate::{
     core::Core,

@@ -10,6 +10,7 @@ use crate::{
     error::Error,
     factors::Enrolment,
     login,
+    mail::Kind,
     storage::{Account, Method, Waiting},
     tokens::{Hash, sha256},
 };
@@ -25,19 +26,23 @@ pub(crate) struct Challenge {
     pub(crate) expire_time: DateTime<Utc>,
 }
 
-/// The challenge for an account whose password was right; `None` when that is enough. One statement
-/// when there is one.
-pub(crate) async fn due(
-    core: &Core,
-    account: &Account,
-    scope: &str,
-) -> Result<Option<Challenge>, Error> {
+/// What a right password leads to.
+pub(crate) enum Due {
+    /// It is enough.
+    Nothing,
+    Challenge(Challenge),
+    /// It is not the account's password any more.
+    Outdated,
+}
+
+/// What is asked of an account whose password was right. One statement when there is a challenge.
+pub(crate) async fn due(core: &Core, account: &Account, scope: &str) -> Result<Due, Error> {
     let (method, methods): (_, &[_]) = if account.has_factor {
         (Method::Code, &["totp", "recovery_code"])
     } else if core.mfa.demanded_of(&account.roles) {
         (Method::Enroll, &["enroll"])
     } else {
-        return Ok(None);
+        return Ok(Due::Nothing);
     };
     let token: [u8; 32] = core.random.bytes();
     let expire_time = core.clock.now() + LIFE;
@@ -46,10 +51,14 @@ pub(crate) async fn due(
         method,
         scope: scope.to_owned(),
     };
-    core.storage
-        .add_challenge(&sha256(&token), &waiting, ATTEMPTS, expire_time)
-        .await?;
-    Ok(Some(Challenge {
+    let (phc, hash) = (account.phc.as_ref(), sha256(&token));
+    let adding = core
+        .storage
+        .add_challenge(&hash, &waiting, phc, ATTEMPTS, expire_time);
+    if !adding.await? {
+        return Ok(Due::Outdated);
+    }
+    Ok(Due::Challenge(Challenge {
         token: BASE64_URL_SAFE_NO_PAD.encode(token),
         methods,
         expire_time,
@@ -94,6 +103,8 @@ async fn finish(core: &Core, token: &str, typed: &str, client: Client) -> Result
     let assurance = proof.take(&tx, account.id, now).await?;
     if enrolled {
         tx.end_challenges(account.id).await?;
+        let whose = (account.id, &account.email);
+        manage::tell(core, &tx, Kind::FactorAdded, whose, &client).await?;
     }
     let (session, refresh) = login::session(core, &account, waiting.scope, client, assurance);
     if !tx
@@ -105,7 +116,7 @@ async fn finish(core: &Core, token: &str, typed: &str, client: Client) -> Result
     }
     tx.commit().await?;
     if enrolled {
-        manage::tell(account.id, manage::Change::Added);
+        core.outbox.notify_one();
     }
     let device_token = core.devices.issue(None, &account.email, now, &core.random);
     Ok(Grant {

@@ -1,5 +1,6 @@
 //! Proofs in an open session, and who has given one lately.
 
+use portico_caller::Caller;
 use uuid::Uuid;
 
 use super::codes::Proof;
@@ -28,6 +29,22 @@ pub(super) async fn recent(
             && (session.assurance.has_factor() || !has_factor)
     };
     session.filter(enough).ok_or(Error::StepUpRequired)
+}
+
+/// That a person who is about to give something away that outlives her session, such as an API key, has
+/// proved enough lately: a token that was stolen must not become more than it is. A program has no
+/// session, and was given what it may do on purpose. Two statements for a person.
+pub(crate) async fn lately(core: &Core, caller: &Caller) -> Result<(), Error> {
+    let session = caller.session.as_deref();
+    let Some(session) = session.and_then(|id| Uuid::parse_str(id).ok()) else {
+        return Ok(());
+    };
+    let user_id = Uuid::parse_str(&caller.subject).map_err(|_| Error::StepUpRequired)?;
+    let factors = core.storage.factors(user_id).await?;
+    let has_factor = factors.is_some_and(|factors| factors.totp.is_some());
+    recent(core, user_id, Some(session), has_factor)
+        .await
+        .map(drop)
 }
 
 /// Proves a factor in an open session, and answers the session and a token that says so.

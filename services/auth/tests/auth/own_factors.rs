@@ -320,3 +320,41 @@ async fn secrets_are_encrypted_anew_under_a_new_master_key() {
         world.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owner_is_told_of_every_change() {
+    for database in portico_testing::databases() {
+        let world = World::start(&database.url).await;
+        let token = world.ada().await.access_token;
+        world.with_application(&token).await;
+        let added = "A second factor was added to your account";
+        let told = world.mail(added, EMAIL).await;
+        assert!(!told.text.contains("otpauth"), "{}", told.text);
+        let codes = regenerate(&world, &token).await.expect("is recent");
+        let told = world.mail("Your recovery codes were replaced", EMAIL).await;
+        assert!(codes.iter().all(|code| !told.text.contains(code)));
+        remove(&world, &token).await.expect("is recent");
+        let removed = "The second factor of your account was removed";
+        world.mail(removed, EMAIL).await;
+        remove(&world, &token).await.expect("none is left");
+
+        world.with_application(&token).await;
+        world.mails(added, EMAIL, 2).await;
+        let id = world.users.account(EMAIL).expect("exists").id;
+        let root = "root@example.com";
+        world
+            .auth
+            .bootstrap_admin(root, PASSWORD)
+            .await
+            .expect("is made");
+        let admin = world.login(root, PASSWORD).await.expect("signs in");
+        reset(&world, &admin.access_token, &id)
+            .await
+            .expect("is recent");
+        let told = world.mails(removed, EMAIL, 2).await;
+        assert_eq!(told.len(), 2, "removing nothing is nothing to tell");
+        assert!(told[1].text.contains("administrator"), "{}", told[1].text);
+        assert!(world.mails_now(removed, root).is_empty());
+        world.stop().await;
+    }
+}
