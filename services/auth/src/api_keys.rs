@@ -10,6 +10,7 @@ use crate::{
     core::Core,
     domain::{ApiKey, KeyOwner, MachineSecret, Scopes, key_sid},
     error::Error,
+    mfa,
     storage::{OwnerState, Transaction},
     tokens::{AccessToken, Machine},
 };
@@ -49,6 +50,7 @@ pub(crate) async fn create(
     let expire_time = draft.expire_time.unwrap_or(now + LIFE);
     check(&draft, expire_time, now)?;
     holds_all(caller, &draft.scopes)?;
+    mfa::lately(core, caller).await?;
     if let KeyOwner::ServiceAccount(id) = owner {
         let account = core.storage.service_account(id).await?;
         let account = account.ok_or(Error::ServiceAccountNotFound)?;
@@ -107,6 +109,7 @@ pub(crate) async fn rotate(
     overlap: Option<TimeDelta>,
 ) -> Result<(ApiKey, MachineSecret), Error> {
     let overlap = check_overlap(overlap)?;
+    mfa::lately(core, caller).await?;
     let now = core.clock.now();
     let tx = core.storage.begin().await?;
     let mut key = tx.key_of(owner, id).await?.ok_or(Error::ApiKeyNotFound)?;

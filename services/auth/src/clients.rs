@@ -11,7 +11,7 @@ use crate::{
         AuthMethod, ClientKey, GrantType, MachineSecret, OAuthClient, PreviousSecret, Scopes,
     },
     error::Error,
-    oauth,
+    mfa, oauth,
     storage::Transaction,
 };
 
@@ -72,6 +72,7 @@ pub(crate) async fn create(
     };
     check(&client)?;
     holds_all(caller, &client.scopes)?;
+    mfa::lately(core, caller).await?;
     core.storage.add_client(&client).await?;
     tracing::info!(client_id = %client.id, by = caller.subject, "created an oauth client");
     Ok((client, secret))
@@ -173,6 +174,7 @@ async fn begin(
     caller: &Caller,
     id: Uuid,
 ) -> Result<(Transaction, OAuthClient), Error> {
+    mfa::lately(core, caller).await?;
     let tx = core.storage.begin().await?;
     let client = tx.client(id).await?.ok_or(Error::ClientNotFound)?;
     holds_all(caller, &client.scopes)?;

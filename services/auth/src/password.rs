@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use crate::{
+    api_keys,
     core::Core,
     crash,
     domain::{Client, Email, Status},
@@ -82,7 +83,8 @@ pub(crate) struct Reset {
 
 /// Sets a new password by a link and ends every session. Signs nobody in.
 ///
-/// Whoever opens the link has proved the address as well.
+/// Whoever opens the link has proved the address as well. When nobody had before, the account's API keys
+/// are revoked.
 pub(crate) async fn reset(
     core: &Core,
     token: &str,
@@ -111,8 +113,11 @@ pub(crate) async fn reset(
     if !tx.take_link(&token).await? {
         return Err(Error::InvalidLink);
     }
+    let mut keys = Vec::new();
     if let Some(identity) = &verified {
         tx.put_identity(identity, now).await?;
+        // Whoever made them may have registered with an address that is somebody else's.
+        keys = api_keys::revoke_all(&tx, account.id, now).await?;
     }
     tx.put_credential(account.id, &phc, now).await?;
     let ended = tx.revoke_sessions(account.id, now).await?;
@@ -124,6 +129,7 @@ pub(crate) async fn reset(
     crash::point("reset.finishing");
     tx.commit().await?;
     crash::point("reset.finished");
+    api_keys::tell_ended(core, &keys).await;
     told(core, &ended).await;
     let device_token = core.devices.issue(None, &account.email, now, &core.random);
     Ok(Reset {

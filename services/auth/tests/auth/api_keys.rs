@@ -5,8 +5,9 @@ use std::time::Duration;
 use portico_proto::{
     auth::v1::{
         CreateApiKeyRequest, CreateServiceAccountKeyRequest, CreateServiceAccountRequest,
-        DeleteApiKeyRequest, DeleteServiceAccountRequest, ListApiKeysRequest, ListSessionsRequest,
-        RotateApiKeyRequest, ServiceAccount, UpdateServiceAccountRequest,
+        DeleteApiKeyRequest, DeleteServiceAccountRequest, ForgotPasswordRequest,
+        ListApiKeysRequest, ListSessionsRequest, ResetPasswordRequest, RotateApiKeyRequest,
+        RotateClientSecretRequest, ServiceAccount, UpdateServiceAccountRequest,
     },
     error::Reason,
     user::v1::UserStatus,
@@ -15,7 +16,10 @@ use prost_types::{FieldMask, Timestamp};
 use serde_json::{Value, json};
 use tonic::Status;
 
-use crate::support::{PASSWORD, World, bearing, claims, machines::key_with};
+use crate::support::{
+    EMAIL, PASSWORD, Setting, World, bearing, claims,
+    machines::{key_with, plain_client},
+};
 
 fn refused<T: std::fmt::Debug>(answer: Result<T, Status>, reason: Reason) {
     let status = answer.expect_err("is refused");
@@ -381,6 +385,83 @@ async fn a_service_account_acts_by_its_keys() {
         refused(look(&token).await, Reason::SessionRevoked);
         refused(world.exchange(&secret).await, Reason::ApiKeyInvalid);
         refused(new_key(&[]).await, Reason::ServiceAccountNotFound);
+        world.stop().await;
+    }
+}
+
+/// A token that was stolen is good for minutes, and must not become a key that is good for months.
+#[tokio::test(flavor = "multi_thread")]
+async fn making_keys_asks_for_a_recent_proof() {
+    for database in portico_testing::databases() {
+        let world = Setting::new()
+            .with("AUTH__ACCESS_TOKEN_TTL_SECONDS", "86400")
+            .start(&database.url)
+            .await;
+        let by = world.operator().await;
+        let made = world.create_key(&by, &["orders:read"]).await;
+        let id = made.expect("is recent").api_key.expect("a key").id;
+        let client = world.client(&by, &["orders:read"]).await.0;
+        let asks = async |by: &str| {
+            refused(world.create_key(by, &[]).await, Reason::StepUpRequired);
+            refused(rotate(&world, by, &id, 60).await, Reason::StepUpRequired);
+            let other = world.create_client(by, plain_client(&[])).await;
+            refused(other, Reason::StepUpRequired);
+            let request = RotateClientSecretRequest {
+                id: client.clone(),
+                overlap: None,
+            };
+            let request = bearing(by, request);
+            let rotated = world.clients().rotate_client_secret(request).await;
+            refused(rotated, Reason::StepUpRequired);
+        };
+        world.hand.advance(Duration::from_secs(601));
+        asks(&by).await;
+
+        // A password alone is no proof for somebody who has a factor.
+        let email = "operator@example.com";
+        let fresh = world.login(email, PASSWORD).await.expect("signs in");
+        let other = world.login(email, PASSWORD).await.expect("signs in");
+        world.with_application(&fresh.access_token).await;
+        asks(&other.access_token).await;
+        rotate(&world, &fresh.access_token, &id, 60)
+            .await
+            .expect("has proved the factor");
+        world.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_proves_an_address_is_rid_of_the_keys_from_before() {
+    for database in portico_testing::databases() {
+        let world = World::start(&database.url).await;
+        // Somebody registers with Ada's address, and makes a key for later.
+        let squatter = world.ada().await.access_token;
+        let key = world.create_key(&squatter, &[]).await.expect("creates");
+        let token = world.exchange(&key.secret).await.expect("is good");
+        let reset = async |count: usize| {
+            let email = EMAIL.to_owned();
+            let forgot = ForgotPasswordRequest { email };
+            let answer = world.passwords().forgot_password(forgot).await;
+            answer.expect("answers");
+            let mails = world.mails("Choose a new password", EMAIL, count).await;
+            let request = ResetPasswordRequest {
+                token: mails[count - 1].token(),
+                new_password: format!("Ada's own good password {count}"),
+            };
+            let answer = world.passwords().reset_password(request).await;
+            answer.expect("resets");
+        };
+        reset(1).await;
+        refused(world.exchange(&key.secret).await, Reason::ApiKeyInvalid);
+        let used = use_token(&world, &token.access_token).await;
+        refused(used, Reason::SessionRevoked);
+
+        // Ada's own outlive a password that she forgets.
+        let ada = world.login(EMAIL, "Ada's own good password 1").await;
+        let ada = ada.expect("signs in").access_token;
+        let own = world.create_key(&ada, &[]).await.expect("creates");
+        reset(2).await;
+        world.exchange(&own.secret).await.expect("is good");
         world.stop().await;
     }
 }
