@@ -107,6 +107,9 @@ impl Admission {
     /// The caller, when the id is its own, `me` or empty, or when it holds the scopes that the policy
     /// asks of everybody else. Without such scopes in the policy, somebody else's id is refused.
     ///
+    /// Somebody's API key reads what is its owner's, where strangers need a scope that ends in `:read`. To change
+    /// anything of it, it needs the scopes: a key allows what it was given.
+    ///
     /// # Errors
     ///
     /// `INSUFFICIENT_SCOPE` otherwise, and `INTERNAL` for a method without a `self` field.
@@ -116,7 +119,8 @@ impl Admission {
             return Err(misuse("a method without a self field asked whose it is"));
         };
         self.inner.asked.store(true, Ordering::Release);
-        if id.is_empty() || id == ME || caller.is(id) {
+        let own = id.is_empty() || id == ME || caller.is(id);
+        if own && (!caller.is_key() || only_reads(scopes)) {
             return Ok(caller);
         }
         if scopes.is_empty() {
@@ -141,8 +145,61 @@ impl Admission {
     }
 }
 
+/// Whether whoever holds no more than these scopes changes nothing.
+fn only_reads(scopes: &[String]) -> bool {
+    !scopes.is_empty() && scopes.iter().all(|scope| scope.ends_with(":read"))
+}
+
 /// A fault of the handler, not of the call.
 pub(crate) fn misuse(fault: &'static str) -> Status {
     error!(fault, "a handler misuses its admission");
     Reason::Internal.status("the service made a mistake")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Audience;
+
+    const ADA: &str = "0190a5f0-0000-7000-8000-00000000000a";
+
+    fn admitted(session: &str, held: &str, asked: &[&str]) -> Admission {
+        let caller = Caller {
+            subject: ADA.to_owned(),
+            session: Some(session.to_owned()),
+            token_id: "1".to_owned(),
+            audience: Audience::One("portico".to_owned()),
+            client_id: "portico".to_owned(),
+            scopes: [held].into_iter().collect(),
+            roles: Vec::new(),
+            issued_at: 0,
+            expires_at: 0,
+            service: false,
+        };
+        let policy = Policy {
+            access: Access::Authenticated,
+            scopes: asked.iter().map(ToString::to_string).collect(),
+            self_field: Some("id".to_owned()),
+            ..Policy::default()
+        };
+        Admission::new(&policy, Some(Arc::new(caller))).expect("is let in")
+    }
+
+    #[test]
+    fn a_key_reads_what_is_its_owners_and_changes_nothing_without_the_scope() {
+        let (key, person) = ("key:1:0", "0190a5f0-0000-7000-8000-000000000001");
+        let read: &[_] = &["users:read"];
+        for asked in [&["users:write"][..], &["users:read", "users:write"], &[]] {
+            for id in [ADA, "me", ""] {
+                let refused = admitted(key, "orders:read", asked).own_or_scoped(id).err();
+                let reason = refused.as_ref().and_then(Reason::of);
+                assert_eq!(reason, Some(Reason::InsufficientScope), "{asked:?} {id}");
+                assert!(admitted(key, "", read).own_or_scoped(id).is_ok());
+                assert!(admitted(person, "", asked).own_or_scoped(id).is_ok());
+            }
+        }
+        let given = admitted(key, "users:write", &["users:write"]);
+        assert!(given.own_or_scoped("me").is_ok());
+        assert!(admitted(key, "", read).own_or_scoped("another").is_err());
+    }
 }

@@ -8,6 +8,9 @@ pub const INTERNAL_SCOPE: &str = "portico.internal";
 /// What the subject of a service's own token starts with, before the service's name.
 pub const SERVICE_SUBJECT_PREFIX: &str = "service:";
 
+/// What the `sid` of a token starts with that an API key was exchanged for.
+pub const KEY_SESSION_PREFIX: &str = "key:";
+
 /// The holder of a verified access token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -42,6 +45,12 @@ impl Caller {
     /// Whether the id is the caller's own. Hexadecimal digits may differ in case.
     pub fn is(&self, id: &str) -> bool {
         self.subject.eq_ignore_ascii_case(id)
+    }
+
+    /// Whether it is a program that presents somebody's API key, and not that person herself.
+    pub fn is_key(&self) -> bool {
+        let session = self.session.as_deref();
+        session.is_some_and(|id| id.starts_with(KEY_SESSION_PREFIX))
     }
 
     /// Refuses unless every one of the scopes is held.

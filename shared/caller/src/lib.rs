@@ -19,7 +19,7 @@ mod verifier;
 pub use self::{
     admission::{Admission, admit},
     bearer::{Bearer, BearerService, bearer_token},
-    caller::{Caller, INTERNAL_SCOPE, SERVICE_SUBJECT_PREFIX},
+    caller::{Caller, INTERNAL_SCOPE, KEY_SESSION_PREFIX, SERVICE_SUBJECT_PREFIX},
     claims::{Audience, Claims, Scopes},
     guard::{Guard, GuardService},
     jws::{MAX_TOKEN_BYTES, TOKEN_TYPE},

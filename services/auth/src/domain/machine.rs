@@ -1,6 +1,7 @@
 //! OAuth clients, service accounts and API keys.
 
 use chrono::{DateTime, Utc};
+use portico_caller::KEY_SESSION_PREFIX;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -187,5 +188,5 @@ impl ApiKey {
 /// The `sid` of the tokens of one generation of a key. It is no UUID, so that what ends sessions of people
 /// does not take it for one.
 pub(crate) fn key_sid(id: Uuid, generation: i64) -> String {
-    format!("key:{id}:{generation}")
+    format!("{KEY_SESSION_PREFIX}{id}:{generation}")
 }

@@ -193,6 +193,17 @@ pub async fn an_api_key_speaks_for_its_owner_until_it_is_revoked(world: &World) 
         .await
         .problem(403, "INSUFFICIENT_SCOPE");
 
+    // It reads what is its owner's, and changes nothing that it was not given.
+    let name = json!({ "displayName": "Mallory" });
+    for change in [
+        client.request("PATCH", "/api/v1/users/me").json(name),
+        client.request("DELETE", "/api/v1/users/me"),
+        client.post("/api/v1/auth/sessions:revokeAll", json!({})),
+    ] {
+        let refused = change.bearer(&secret).send().await;
+        refused.problem(403, "INSUFFICIENT_SCOPE");
+    }
+
     let id = made["apiKey"]["id"].as_str().expect("an id");
     let rotate = client.post(
         &format!("/api/v1/api-keys/{id}:rotate"),
