@@ -8,7 +8,7 @@ use crate::{
     error::Error,
     guessing::Device,
     mail::{Kind, Mail},
-    mfa::{self, Challenge},
+    mfa::{self, Challenge, Due},
     passwords::{Password, Phc, Verdict},
     storage::{Account, NewSession},
     tokens::RefreshToken,
@@ -32,7 +32,7 @@ pub(crate) enum SignIn {
 }
 
 /// Opens a session, or asks for a second factor first. Two statements, and one more when the password is
-/// hashed anew.
+/// hashed anew, or the owner is told of a device that is not known.
 pub(crate) async fn login(core: &Core, login: Login) -> Result<SignIn, Error> {
     let outcome = sign_in(core, login).await;
     let label = match &outcome {
@@ -58,16 +58,41 @@ async fn sign_in(core: &Core, login: Login) -> Result<SignIn, Error> {
     let device = core.devices.read(&device_token, &email, core.clock.now());
     let attempt = core.guard.sign_in(&email, &client, device.as_ref()).await?;
     let outcome = async {
-        let account = authenticate(core, &email, password).await?;
-        if let Some(challenge) = mfa::due(core, &account, &scope).await? {
-            return Ok(SignIn::Challenge(challenge));
+        // Once more when the account or its password was changed in between.
+        for _ in 0..2 {
+            let account = authenticate(core, &email, password.clone()).await?;
+            let admitted = admit(core, account, &scope, &client, device.as_ref());
+            if let Some(sign_in) = admitted.await? {
+                return Ok(sign_in);
+            }
         }
-        let grant = open(core, account, scope, client, device).await?;
-        Ok(SignIn::Open(Box::new(grant)))
+        Err(Error::InvalidCredentials)
     };
     let outcome = outcome.await;
     attempt.settle(&outcome).await;
     outcome
+}
+
+/// Lets in an account that has proved its password; `None` when that is not its password any more.
+async fn admit(
+    core: &Core,
+    account: Account,
+    scope: &str,
+    client: &Client,
+    device: Option<&Device>,
+) -> Result<Option<SignIn>, Error> {
+    match mfa::due(core, &account, scope).await? {
+        Due::Nothing => {
+            let grant = open(core, account, scope, client, device).await?;
+            Ok(grant.map(|grant| SignIn::Open(Box::new(grant))))
+        }
+        Due::Challenge(challenge) => {
+            let notice = notice(core, Kind::PasswordUsed, &account, client, device).await;
+            queue(core, notice).await;
+            Ok(Some(SignIn::Challenge(challenge)))
+        }
+        Due::Outdated => Ok(None),
+    }
 }
 
 /// The active account of an address and its password. One statement, and one more when the password is
@@ -103,37 +128,34 @@ pub(crate) async fn check(
     Ok(Some(account))
 }
 
-/// Opens a session of an account that has proved everything it has to. One statement, and one more when
-/// its owner is told of a new device.
+/// Opens a session of an account that has proved everything it has to; `None` when it is not active any
+/// more, or has another password. One statement, and one more when its owner is told of a new device.
 async fn open(
     core: &Core,
     account: Account,
-    scope: String,
-    client: Client,
-    device: Option<Device>,
-) -> Result<Grant, Error> {
+    scope: &str,
+    client: &Client,
+    device: Option<&Device>,
+) -> Result<Option<Grant>, Error> {
     let now = core.clock.now();
-    let notice = notice(core, &account, &client, device.as_ref()).await;
+    let (scope, origin) = (scope.to_owned(), client.clone());
+    let (session, refresh) = session(core, &account, scope, origin, Assurance::Password);
+    let stored = NewSession {
+        phc: account.phc.as_ref(),
+        ..as_stored(&session, &refresh)
+    };
+    if !core.storage.open_session(&stored).await? {
+        return Ok(None);
+    }
+    let notice = notice(core, Kind::NewDevice, &account, client, device).await;
+    queue(core, notice).await;
     let device_token = core
         .devices
-        .issue(device.as_ref(), &account.email, now, &core.random);
-    let (session, refresh) = session(core, &account, scope, client, Assurance::Password);
-    let stored = as_stored(&session, &refresh);
-    if !core.storage.open_session(&stored).await? {
-        // The account was suspended since it was read.
-        return Err(Error::InvalidCredentials);
-    }
-    if let Some(notice) = notice {
-        // The sign-in stands, whatever becomes of the notice.
-        match core.storage.queue_mail(&notice, now, &core.random).await {
-            Ok(()) => core.outbox.notify_one(),
-            Err(error) => tracing::warn!(%error, "nobody is told of a new device"),
-        }
-    }
-    Ok(Grant {
+        .issue(device, &account.email, now, &core.random);
+    Ok(Some(Grant {
         device_token,
         ..core.grant(account, &session, refresh, "")?
-    })
+    }))
 }
 
 /// A session that begins now, and the first token of its family.
@@ -163,12 +185,13 @@ pub(crate) fn session(
     (session, RefreshToken::new(&core.random))
 }
 
-/// The same as storage takes it.
+/// The same as storage takes it, whatever became of the password.
 pub(crate) fn as_stored<'a>(session: &'a Session, refresh: &RefreshToken) -> NewSession<'a> {
     NewSession {
         session,
         family: refresh.family_hash(),
         current: refresh.hash(),
+        phc: None,
     }
 }
 
@@ -176,6 +199,7 @@ pub(crate) fn as_stored<'a>(session: &'a Session, refresh: &RefreshToken) -> New
 /// only at an address that is known to be theirs.
 async fn notice(
     core: &Core,
+    kind: Kind,
     account: &Account,
     client: &Client,
     device: Option<&Device>,
@@ -184,11 +208,23 @@ async fn notice(
         return None;
     }
     let whose = format!("{} {}", account.id, client.ip_address);
-    if !core.guard.first_today("new-device", &whose).await {
+    if !core.guard.first_today(kind.as_str(), &whose).await {
         return None;
     }
-    let mail = Mail::to_account(Kind::NewDevice, account.id, &account.email);
+    let mail = Mail::to_account(kind, account.id, &account.email);
     Some(mail.asked_by(client))
+}
+
+/// The sign-in stands, whatever becomes of the notice.
+async fn queue(core: &Core, notice: Option<Mail>) {
+    let Some(notice) = notice else {
+        return;
+    };
+    let now = core.clock.now();
+    match core.storage.queue_mail(&notice, now, &core.random).await {
+        Ok(()) => core.outbox.notify_one(),
+        Err(error) => tracing::warn!(%error, "nobody is told of a device that is not known"),
+    }
 }
 
 /// Hashes a right password at today's cost and answers the hash that is stored now. The sign-in goes on

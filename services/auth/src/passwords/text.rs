@@ -15,6 +15,7 @@ const LENGTH: (usize, usize) = (8, 128);
 /// The same characters come in different code points from different keyboards, so what counts is their
 /// NFKC form (NIST SP 800-63B, section 3.1.1.2). A hash from before, or from elsewhere, may be of the code
 /// points as they were typed, so these are kept when they differ.
+#[derive(Clone)]
 pub(crate) struct Password {
     normal: String,
     typed: Option<String>,

@@ -4,8 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
-use super::{Error, Expiring, Result, Storage, Transaction, execute, one};
-use crate::tokens::Hash;
+use super::{Error, Expiring, Result, Storage, Transaction, execute, one, share_lock};
+use crate::{passwords::Phc, tokens::Hash};
 
 /// Challenges that nobody answered.
 pub(crate) const CHALLENGES: Expiring = Expiring {
@@ -69,18 +69,25 @@ impl TryFrom<Row> for Waiting {
 }
 
 impl Storage {
-    /// Lets a sign-in wait.
+    /// Lets a sign-in wait, unless the account has another password than that of the hash. Says whether it
+    /// waits.
     pub(crate) async fn add_challenge(
         &self,
         hash: &Hash,
         waiting: &Waiting,
+        phc: Option<&Phc>,
         attempts: i64,
         expire_time: DateTime<Utc>,
-    ) -> Result<()> {
-        execute(
-            &self.db,
+    ) -> Result<bool> {
+        // Under a lock, as a session is opened.
+        let lock = share_lock(&self.db);
+        let sql = format!(
             "INSERT INTO challenges (hash, user_id, method, scope, attempts_left, expire_time) \
-             VALUES ($1, $2, $3, $4, $5, $6)",
+             SELECT $1, $2, $3, $4, $5, $6 FROM credentials WHERE user_id = $2 AND phc = $7 {lock}"
+        );
+        let added = execute(
+            &self.db,
+            &sql,
             [
                 hash.to_vec().into(),
                 waiting.user_id.into(),
@@ -88,10 +95,11 @@ impl Storage {
                 waiting.scope.as_str().into(),
                 attempts.into(),
                 expire_time.into(),
+                phc.map(Phc::as_str).into(),
             ],
         )
         .await?;
-        Ok(())
+        Ok(added == 1)
     }
 
     /// The sign-in that waits under a challenge.

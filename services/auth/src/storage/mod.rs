@@ -75,6 +75,15 @@ impl Transaction {
     }
 }
 
+/// What keeps the rows that a statement reads as they are until what it does is committed. On SQLite nobody
+/// else writes meanwhile.
+fn share_lock(on: &impl ConnectionTrait) -> &'static str {
+    match on.get_database_backend() {
+        DbBackend::Sqlite => "",
+        _ => "FOR SHARE",
+    }
+}
+
 /// Runs a statement and answers how many rows it changed.
 async fn execute<const N: usize>(
     on: &impl ConnectionTrait,

@@ -1,12 +1,13 @@
 //! Sessions and the refresh tokens that keep them open.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult};
+use sea_orm::{ConnectionTrait, FromQueryResult};
 use uuid::Uuid;
 
-use super::{Expiring, Result, Storage, Transaction, all, execute, one};
+use super::{Expiring, Result, Storage, Transaction, all, execute, execute_all, one, share_lock};
 use crate::{
     domain::{Assurance, Rotations, Session, Window},
+    passwords::Phc,
     tokens::Hash,
 };
 
@@ -66,6 +67,8 @@ pub(crate) struct NewSession<'a> {
     pub(crate) session: &'a Session,
     pub(crate) family: Hash,
     pub(crate) current: Hash,
+    /// The hash of the password that opens it, where it was one.
+    pub(crate) phc: Option<&'a Phc>,
 }
 
 /// One token's replacement by its successor.
@@ -114,10 +117,12 @@ struct RevokedRow {
 }
 
 impl Storage {
-    /// Opens a session, unless its account is not active any more. Says whether it was opened.
+    /// Opens a session, unless its account is not active any more or has another password than the one that
+    /// opens it. Says whether it was opened.
     ///
-    /// The condition stands in the statement, and on PostgreSQL under a lock, so that no session slips
-    /// in beside the transaction that suspends the account and ends its sessions.
+    /// The conditions stand in the statement, and on PostgreSQL under a lock, so that no session slips
+    /// in beside the transaction that suspends the account, or gives it another password, and ends its
+    /// sessions.
     pub(crate) async fn open_session(&self, new: &NewSession<'_>) -> Result<bool> {
         open_session(&self.db, new).await
     }
@@ -311,39 +316,36 @@ impl Transaction {
 }
 
 async fn open_session(on: &impl ConnectionTrait, new: &NewSession<'_>) -> Result<bool> {
-    let lock = match on.get_database_backend() {
-        DbBackend::Sqlite => "",
-        _ => "FOR SHARE",
+    let lock = share_lock(on);
+    let (password, condition) = match new.phc {
+        Some(_) => ("JOIN credentials c ON c.user_id = i.id", "AND c.phc = $16"),
+        None => ("", ""),
     };
     let sql = format!(
         "INSERT INTO sessions ({COLUMNS}, family_hash, current_hash) \
          SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 \
-         FROM identities WHERE id = $2 AND status = 'active' {lock}"
+         FROM identities i {password} WHERE i.id = $2 AND i.status = 'active' {condition} {lock}"
     );
     let session = new.session;
-    let opened = execute(
-        on,
-        &sql,
-        [
-            session.id.into(),
-            session.user_id.into(),
-            session.client_id.as_str().into(),
-            session.scope.as_str().into(),
-            session.user_agent.as_str().into(),
-            session.ip_address.as_str().into(),
-            session.device_name.as_str().into(),
-            session.assurance.amr().into(),
-            session.auth_time.into(),
-            session.create_time.into(),
-            session.last_used_time.into(),
-            session.expire_time.into(),
-            session.absolute_expire_time.into(),
-            new.family.to_vec().into(),
-            new.current.to_vec().into(),
-        ],
-    )
-    .await?;
-    Ok(opened == 1)
+    let mut values = vec![
+        session.id.into(),
+        session.user_id.into(),
+        session.client_id.as_str().into(),
+        session.scope.as_str().into(),
+        session.user_agent.as_str().into(),
+        session.ip_address.as_str().into(),
+        session.device_name.as_str().into(),
+        session.assurance.amr().into(),
+        session.auth_time.into(),
+        session.create_time.into(),
+        session.last_used_time.into(),
+        session.expire_time.into(),
+        session.absolute_expire_time.into(),
+        new.family.to_vec().into(),
+        new.current.to_vec().into(),
+    ];
+    values.extend(new.phc.map(|phc| phc.as_str().into()));
+    Ok(execute_all(on, &sql, values).await? == 1)
 }
 
 async fn revoke_all(

@@ -12,7 +12,10 @@ use portico_proto::{
 };
 use tonic::{Code, Status};
 
-use crate::support::{EMAIL, PASSWORD, Setting, World, bearing};
+use crate::{
+    registration::futures_join,
+    support::{EMAIL, PASSWORD, Setting, World, bearing},
+};
 
 const NEW_PASSWORD: &str = "another good password";
 const RESET: &str = "Choose a new password";
@@ -334,4 +337,43 @@ async fn a_sign_in_on_a_device_that_is_not_known_is_told_once() {
     world.until("the outbox is empty", none).await;
     assert_eq!(world.mails_now(notice, EMAIL).len(), 1);
     world.stop().await;
+}
+
+/// Whoever knows the old password may have begun to sign in before it was replaced, and end after that.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_sign_in_that_was_under_way_outlives_the_old_password() {
+    for database in portico_testing::databases() {
+        let setting = Setting::new()
+            .with("AUTH__HASHING_THREADS", "1")
+            .with("AUTH__ARGON2_MEMORY_KIB", "65536");
+        let world = setting.start(&database.url).await;
+        world.ada().await;
+        forgot(&world, EMAIL).await.expect("answers");
+        let token = world.mail(RESET, EMAIL).await.token();
+        // The reset is the first to get the one thread that hashes; those who sign in have seen the old
+        // hash by then, and wait behind it.
+        let resetting = async {
+            reset(&world, &token, NEW_PASSWORD).await.expect("resets");
+        };
+        let signing_in = async {
+            world
+                .until("the reset hashes", async || {
+                    world.statements.ran("FROM links")
+                })
+                .await;
+            let calls = (0..8).map(|_| world.login(EMAIL, PASSWORD));
+            futures_join(calls).await
+        };
+        let ((), answers) = tokio::join!(resetting, signing_in);
+        for answer in answers {
+            if let Ok(tokens) = answer {
+                let refreshed = world.refresh(&tokens.refresh_token).await;
+                refused(refreshed, Reason::InvalidGrant);
+            }
+        }
+        let open = "SELECT COUNT(*) FROM sessions WHERE revoke_time IS NULL";
+        assert_eq!(world.number(open).await, Some(0), "{}", database.name);
+        world.login(EMAIL, NEW_PASSWORD).await.expect("signs in");
+        world.stop().await;
+    }
 }

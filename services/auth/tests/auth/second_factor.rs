@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use portico_proto::{
-    auth::v1::{EnrollMfaRequest, GetMfaRequest},
+    auth::v1::{
+        EnrollMfaRequest, ForgotPasswordRequest, GetMfaRequest, ResetPasswordRequest,
+        VerifyEmailRequest,
+    },
     error::Reason,
     user::v1::UserStatus,
 };
@@ -300,6 +303,77 @@ async fn a_wrong_password_is_never_answered_with_a_challenge() {
         );
         let answer = world.login(EMAIL, PASSWORD).await.expect("is answered");
         assert!(answer.challenge.is_some());
+        world.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_password_is_no_way_around_the_second_factor() {
+    for database in portico_testing::databases() {
+        let world = World::start(&database.url).await;
+        let first = world.ada().await;
+        let (application, _) = world.with_application(&first.access_token).await;
+        let waiting = world.challenge().await.token;
+        let email = EMAIL.to_owned();
+        let forgot = ForgotPasswordRequest { email };
+        let answer = world.passwords().forgot_password(forgot).await;
+        answer.expect("answers");
+        let token = world.mail("Choose a new password", EMAIL).await.token();
+        let reset = ResetPasswordRequest {
+            token,
+            new_password: "another good password".to_owned(),
+        };
+        let answer = world.passwords().reset_password(reset).await;
+        answer.expect("resets");
+
+        // What began with the old password ends, and the new one opens half of the door.
+        let code = world.code(&application);
+        is(
+            world.verify_mfa(&waiting, &code).await,
+            Reason::InvalidGrant,
+        );
+        let half = world.login(EMAIL, "another good password").await;
+        let half = half.expect("is answered");
+        assert_eq!(
+            (half.access_token.as_str(), half.refresh_token.as_str()),
+            ("", "")
+        );
+        let challenge = half.challenge.expect("asks for the factor");
+        assert_eq!(challenge.methods, ["totp", "recovery_code"]);
+        let whole = world.verify_mfa(&challenge.token, &code).await;
+        whole.expect("signs in");
+        world.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owner_is_told_that_somebody_knows_the_password() {
+    for database in portico_testing::databases() {
+        let world = World::start(&database.url).await;
+        let first = world.ada().await;
+        let verify = world.mail("Verify your e-mail address", EMAIL).await;
+        let token = verify.token();
+        let answer = world
+            .emails()
+            .verify_email(VerifyEmailRequest { token })
+            .await;
+        answer.expect("verifies");
+        world.with_application(&first.access_token).await;
+        let told = "Your password was used";
+        let known = world
+            .login_on(&first.device_token, "", EMAIL, PASSWORD)
+            .await;
+        known.expect("is asked").challenge.expect("for the factor");
+        assert!(
+            world.mails_now(told, EMAIL).is_empty(),
+            "the device is known"
+        );
+        world.challenge().await;
+        world.challenge().await;
+        world.mail(told, EMAIL).await;
+        let none = async || world.number("SELECT COUNT(*) FROM mails").await == Some(0);
+        world.until("the outbox is empty", none).await;
+        assert_eq!(world.mails_now(told, EMAIL).len(), 1);
         world.stop().await;
     }
 }
