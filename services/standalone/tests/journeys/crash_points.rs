@@ -8,12 +8,14 @@ use tokio::time::{Duration, Instant, sleep};
 
 use crate::{
     client::{Client, Tokens},
+    mails,
     restart::Standalone,
     world::PASSWORD,
 };
 
 const ADA: &str = "ada@example.org";
 const BOB: &str = "bob@example.org";
+const NEW_PASSWORD: &str = "quite another passphrase";
 
 /// A system on a folder that has Ada, who is signed in, and has been stopped.
 struct Before {
@@ -84,7 +86,7 @@ async fn dies_in_registration(point: &str) {
     )
     .await;
     // Asking again is answered as ever, and changes nothing.
-    client.register(BOB, "quite another passphrase").await.ok();
+    client.register(BOB, NEW_PASSWORD).await.ok();
     let tokens = client.login(BOB, PASSWORD).await.tokens();
     let me = client
         .get("/api/v1/users/me")
@@ -157,6 +159,97 @@ async fn a_session_that_was_ended_for_theft_stays_ended() {
         me.problem(401, "SESSION_REVOKED");
     }
     ada_is_there(client).await;
+}
+
+impl Before {
+    /// Asks for a link by which Ada may choose another password.
+    async fn link(&self, client: &Client) -> String {
+        let body = json!({ "email": ADA });
+        client
+            .post("/api/v1/auth/password:forgot", body)
+            .send()
+            .await
+            .ok();
+        let folder = self.folder.path().join("data").join("mail");
+        let mut link = None;
+        soon("the mail has come", async || {
+            link = mails::find(&folder, "Choose a new password", ADA);
+            link.is_some()
+        })
+        .await;
+        link.expect("has come")
+    }
+
+    /// Chooses another password, and dies at the point without an answer.
+    async fn dies_in_reset(&self, point: &str) -> String {
+        let system = self.until(point, &[]).await;
+        let link = self.link(&system.client).await;
+        let asked = system
+            .client
+            .post("/api/v1/auth/password:reset", choosing(&link));
+        assert!(asked.try_send().await.is_err(), "{point}: answered");
+        died(system, point).await;
+        link
+    }
+}
+
+fn choosing(link: &str) -> serde_json::Value {
+    json!({ "token": link, "newPassword": NEW_PASSWORD })
+}
+
+/// The password is Ada's new one alone, and what was open before is not any more.
+async fn has_the_new_password(client: &Client, before: &Tokens, link: &str) {
+    let old = client.login(ADA, PASSWORD).await;
+    old.problem(401, "INVALID_CREDENTIALS");
+    client.login(ADA, NEW_PASSWORD).await.tokens();
+    let me = client.get("/api/v1/users/me").bearer(&before.access);
+    me.send().await.problem(401, "SESSION_REVOKED");
+    let refreshed = client.refresh(&before.refresh).await;
+    refreshed.problem(401, "INVALID_GRANT");
+    let again = client.post("/api/v1/auth/password:reset", choosing(link));
+    again.send().await.problem(400, "INVALID_LINK");
+}
+
+/// Nothing of a reset was stored: everything is as before, and the link still works.
+async fn a_reset_has_not_happened(point: &str) {
+    let before = Before::new().await;
+    let link = before.dies_in_reset(point).await;
+
+    let system = before.again().await;
+    let client = &system.client;
+    ada_is_there(client).await;
+    let wrong = client.login(ADA, NEW_PASSWORD).await;
+    wrong.problem(401, "INVALID_CREDENTIALS");
+    let me = client.get("/api/v1/users/me").bearer(&before.tokens.access);
+    me.send().await.ok();
+    let again = client.post("/api/v1/auth/password:reset", choosing(&link));
+    again.send().await.ok();
+    has_the_new_password(client, &before.tokens, &link).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_that_had_proved_the_address_can_be_repeated() {
+    a_reset_has_not_happened("reset.proved").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_that_was_about_to_be_stored_can_be_repeated() {
+    a_reset_has_not_happened("reset.finishing").await;
+}
+
+/// Nobody was told that the sessions are over, nor that it went well. After the restart all are.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_that_was_stored_stands() {
+    let before = Before::new().await;
+    let link = before.dies_in_reset("reset.finished").await;
+
+    let system = before.again().await;
+    has_the_new_password(&system.client, &before.tokens, &link).await;
+    let folder = before.folder.path().join("data").join("mail");
+    soon("the owner is told", async || {
+        mails::has(&folder, "Your password was changed", ADA)
+    })
+    .await;
 }
 
 /// The keys rotate every few seconds; the process dies while a new one is stored. Tokens from before and

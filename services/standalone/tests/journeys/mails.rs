@@ -130,16 +130,27 @@ async fn token(world: &World, folder: &Path, subject: &str, to: &str) -> String 
     found.expect("has come")
 }
 
-fn find(folder: &Path, subject: &str, to: &str) -> Option<String> {
-    let mails = fs::read_dir(folder).ok()?;
-    let files = mails.filter_map(|entry| Some(entry.ok()?.path()));
+/// The token of the link in the mail with a subject to an address, when it lies in the folder.
+pub fn find(folder: &Path, subject: &str, to: &str) -> Option<String> {
+    such(folder, subject, to).find_map(|mail| {
+        let rest = mail.split("token=").nth(1)?;
+        Some(rest.chars().take(43).collect())
+    })
+}
+
+/// Whether a mail with a subject to an address lies in the folder.
+pub fn has(folder: &Path, subject: &str, to: &str) -> bool {
+    such(folder, subject, to).next().is_some()
+}
+
+fn such(folder: &Path, subject: &str, to: &str) -> impl Iterator<Item = String> {
+    let lines = [format!("Subject: {subject}"), format!("To: {to}")];
+    let files = fs::read_dir(folder).into_iter().flatten();
+    let files = files.filter_map(|entry| Some(entry.ok()?.path()));
     let mails = files.filter(|path| path.extension().is_some_and(|kind| kind == "eml"));
-    mails
-        .filter_map(|path| fs::read_to_string(path).ok())
-        .find_map(|mail| {
-            let has = |line: String| mail.lines().any(|it| it.trim_end() == line);
-            let wanted = has(format!("Subject: {subject}")) && has(format!("To: {to}"));
-            let rest = wanted.then(|| mail.split("token=").nth(1)).flatten()?;
-            Some(rest.chars().take(43).collect())
-        })
+    let mails = mails.filter_map(|path| fs::read_to_string(path).ok());
+    mails.filter(move |mail| {
+        let has = |line: &String| mail.lines().any(|it| it.trim_end() == line);
+        lines.iter().all(has)
+    })
 }
