@@ -111,3 +111,20 @@ async fn a_common_password_is_refused() {
     assert_eq!(Reason::of(&status), Some(Reason::InvalidArgument));
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_being_told_so_nobody_has_an_account() {
+    for database in portico_testing::databases() {
+        let world = World::start(&database.url).await;
+        for table in ["identities", "credentials", "oauth_clients", "api_keys"] {
+            let count = format!("SELECT COUNT(*) FROM {table}");
+            assert_eq!(world.number(&count).await, Some(0), "{table}");
+        }
+        for name in ["admin", "root", "admin@localhost", "portico"] {
+            for password in ["", "admin", "password", "portico"] {
+                world.login(name, password).await.expect_err("is nobody");
+            }
+        }
+        world.stop().await;
+    }
+}

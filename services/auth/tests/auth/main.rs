@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod assertions;
+mod asvs;
 mod bootstrap;
 mod clients;
 mod dump;

@@ -401,3 +401,15 @@ async fn sign_in_and_refresh_work_while_the_user_service_is_away() {
     assert!(world.frame.readiness.is_ready());
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_password_stays_good_however_old_it_is() {
+    let database = &portico_testing::databases()[0];
+    let world = World::start(&database.url).await;
+    world.register(EMAIL, PASSWORD).await.expect("registers");
+    world
+        .hand
+        .advance(std::time::Duration::from_hours(10 * 365 * 24));
+    world.login(EMAIL, PASSWORD).await.expect("signs in");
+    world.stop().await;
+}
