@@ -10,44 +10,14 @@ The system needs AUTH__GUESSES_PER_ACCOUNT=0, AUTH__GUESSES_PER_ADDRESS=0 and AU
 """
 
 import asyncio
-import json
 import random
 import sys
 import time
-import urllib.parse
+
+from client import Client, percentile
 
 PEOPLE = 20
 PASSWORD = "the right pass phrase"
-
-
-class Client:
-    """Keeps connections open, one for each call under way."""
-
-    def __init__(self, url):
-        url = urllib.parse.urlsplit(url)
-        self.place = (url.hostname, url.port)
-        self.idle = []
-
-    async def call(self, method, path, body=None, token=None):
-        began = time.perf_counter()
-        reader, writer = self.idle.pop() if self.idle else await asyncio.open_connection(*self.place)
-        data = json.dumps(body).encode() if body is not None else b""
-        head = f"{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(data)}\r\n"
-        if body is not None:
-            head += "content-type: application/json\r\n"
-        if token:
-            head += f"authorization: Bearer {token}\r\n"
-        writer.write(head.encode() + b"\r\n" + data)
-        answer = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        length = int(answer.split("content-length: ")[1].split("\r\n")[0])
-        text = await reader.readexactly(length)
-        self.idle.append((reader, writer))
-        return int(answer.split(" ")[1]), text, time.perf_counter() - began, answer
-
-
-def percentile(values, share):
-    values = sorted(values)
-    return values[min(len(values) - 1, int(len(values) * share))] * 1000
 
 
 async def main():
@@ -58,10 +28,10 @@ async def main():
     people = [f"storm-{run}-{n}@example.org" for n in range(PEOPLE)]
     for email in people:
         await client.call("POST", "/api/v1/auth/register", {"email": email, "password": PASSWORD})
-    status, text, _, _ = await client.call(
+    _, tokens, _, _ = await client.call(
         "POST", "/api/v1/auth/login", {"email": people[0], "password": PASSWORD}
     )
-    token = json.loads(text)["accessToken"]
+    token = tokens["accessToken"]
 
     async def look(until):
         times = []
