@@ -365,11 +365,9 @@ async fn no_sign_in_that_was_under_way_outlives_the_old_password() {
             futures_join(calls).await
         };
         let ((), answers) = tokio::join!(resetting, signing_in);
-        for answer in answers {
-            if let Ok(tokens) = answer {
-                let refreshed = world.refresh(&tokens.refresh_token).await;
-                refused(refreshed, Reason::InvalidGrant);
-            }
+        for tokens in answers.into_iter().flatten() {
+            let refreshed = world.refresh(&tokens.refresh_token).await;
+            refused(refreshed, Reason::InvalidGrant);
         }
         let open = "SELECT COUNT(*) FROM sessions WHERE revoke_time IS NULL";
         assert_eq!(world.number(open).await, Some(0), "{}", database.name);
