@@ -1,6 +1,6 @@
 # A throwaway system for the checks of this folder, to be sourced: PostgreSQL and the three services on free
 # ports. Wants `here`, `profile` and `build` to be set. See ../README.md.
-# shellcheck shell=bash disable=SC2034 # whoever sources this uses what it sets
+# shellcheck shell=bash disable=SC2034,SC2154 # whoever sources this sets and uses these
 
 root=$(cd "$here/../../.." && pwd)
 folder=$profile
