@@ -28,7 +28,7 @@ touched() { # path prefixes
   return 1
 }
 
-common=(Cargo.toml Cargo.lock proto/ deploy/docker/ shared/telemetry/ shared/service/ shared/caller/ shared/cache/)
+common=(Cargo.toml Cargo.lock .dockerignore proto/ deploy/docker/ shared/telemetry/ shared/service/ shared/caller/ shared/cache/)
 changed=()
 if touched "${common[@]}" gateway/ shared/transcode/; then changed+=(gateway); fi
 if touched "${common[@]}" services/user/; then changed+=(user); fi

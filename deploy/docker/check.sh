@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# Builds the four images and holds them to what deploy/README.md says of them.
+#   check.sh        PROFILE=release (the default here) or dist
+# Needs: docker with BuildKit, git, python3. Leaves the images portico-check-* behind, for the next time.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+profile=${PROFILE:-release}
+limit=$((20 * 1000 * 1000))
+work=$(mktemp -d)
+started=()
+finish() {
+  status=$?
+  trap - EXIT
+  [ "${#started[@]}" = 0 ] || docker rm --force "${started[@]}" >/dev/null
+  rm -rf "$work"
+  exit "$status"
+}
+trap finish EXIT
+fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
+images=(gateway user auth standalone)
+
+# What git knows, in a folder of its own, so that it can be changed.
+sources=$work/sources
+mkdir "$sources"
+git ls-files -z | tar --null --files-from=- --create | tar -x -C "$sources"
+build() { # target; what it says goes to a file
+  DOCKER_BUILDKIT=1 docker build --progress plain --file "$sources/deploy/docker/Dockerfile" --target "$1" \
+    --build-arg "PROFILE=$profile" --tag "portico-check-$1" "$sources" >"$work/$1.log" 2>&1 \
+    || { tail -n 40 "$work/$1.log"; fail "the image $1"; }
+}
+id_of() { docker image inspect --format '{{.Id}}' "portico-check-$1"; }
+inspect() { docker image inspect --format "$2" "portico-check-$1"; }
+
+for image in "${images[@]}"; do
+  began=$SECONDS
+  build "$image"
+  echo "  $image built in $((SECONDS - began)) s"
+done
+
+echo 'what they are'
+for image in "${images[@]}"; do
+  [ "$(inspect "$image" '{{.Config.User}}')" = 65532:65532 ] || fail "$image runs as $(inspect "$image" '{{.Config.User}}')"
+  for label in title description licenses version revision; do
+    [ -n "$(inspect "$image" "{{index .Config.Labels \"org.opencontainers.image.$label\"}}")" ] || fail "$image has no label $label"
+  done
+  inspect "$image" '{{json .Config.Healthcheck.Test}}' | grep -q healthcheck || fail "$image has no health check"
+  container=$(docker create "portico-check-$image")
+  started+=("$container")
+  docker export "$container" | tar -t >"$work/files"
+  ! grep -E '(^|/)(sh|ash|dash|bash|busybox|toybox|apt|apt-get|dpkg|apk)$' "$work/files" || fail "$image holds a shell or a package manager"
+  docker save "portico-check-$image" | tar -x -C "$work" --one-top-level="saved-$image"
+  size=$(python3 - "$work/saved-$image" <<'PY'
+import gzip, json, pathlib, sys
+
+saved = pathlib.Path(sys.argv[1])
+layers = json.loads((saved / "manifest.json").read_text())[0]["Layers"]
+print(sum(len(gzip.compress((saved / layer).read_bytes(), 6)) for layer in layers))
+PY
+)
+  rm -rf "$work/saved-$image"
+  printf '  %-10s %5.1f MB compressed (%s)\n' "$image" "$((size / 1000))e-3" "$profile"
+  [ "$size" -le "$limit" ] || fail "$image has $size bytes, more than $limit"
+done
+
+echo 'each starts with a read-only root and no capability'
+key=$(head -c 32 /dev/urandom | base64)
+mkdir -m 777 "$work/data"
+run=(--read-only --cap-drop ALL --security-opt no-new-privileges --env DATA_DIR=/data --volume "$work/data:/data" --env "AUTH__MASTER_KEY=$key")
+for image in "${images[@]}"; do
+  case $image in user | auth) docker run --rm "${run[@]}" "portico-check-$image" migrate >/dev/null ;; esac
+  container=$(docker run --detach "${run[@]}" "portico-check-$image")
+  started+=("$container")
+  for _ in $(seq 120); do
+    state=$(docker inspect --format '{{.State.Status}} {{.State.Health.Status}}' "$container")
+    [ "$state" = 'running starting' ] || break
+    sleep 0.5
+  done
+  [ "$state" = 'running healthy' ] || { docker logs "$container"; fail "$image is $state"; }
+  echo "  $image: healthy"
+  docker rm --force "$container" >/dev/null
+done
+
+echo 'what a change makes anew'
+declare -A before
+remember() { for image in "${images[@]}"; do before[$image]=$(id_of "$image"); done; }
+rebuilt() { # what changed; then the images that must be made anew
+  local image began compiled want
+  for image in "${images[@]}"; do
+    began=$SECONDS
+    build "$image"
+    compiled=$(grep -cE ' Compiling portico' "$work/$image.log" || true)
+    ! grep -E ' Compiling ' "$work/$image.log" | grep -vE ' Compiling portico' || fail "$1 compiles dependencies anew"
+    want=no
+    case " ${*:2} " in *" $image "*) want=yes ;; esac
+    if [ "$want" = no ]; then
+      [ "$compiled" = 0 ] && [ "$(id_of "$image")" = "${before[$image]}" ] || fail "$1 makes $image anew"
+    else
+      [ "$compiled" -gt 0 ] || fail "$1 does not compile $image"
+      echo "  $1: $image anew in $((SECONDS - began)) s"
+    fi
+  done
+}
+remember
+find "$sources" -type f -exec touch {} +
+rebuilt 'touching every file'
+echo '// A change.' >>"$sources/services/user/tests/$(cd "$sources/services/user/tests" && find . -name '*.rs' | head -n 1)"
+echo 'A change.' >>"$sources/gateway/README.md"
+rebuilt 'a test and a README'
+for service in user auth; do
+  echo '// A change.' >>"$sources/services/$service/src/main.rs"
+  echo '// A change.' >>"$sources/services/$service/src/lib.rs"
+  rebuilt "a change to $service" "$service" standalone
+  remember
+done
+echo '// A change.' >>"$sources/gateway/src/lib.rs"
+rebuilt 'a change to gateway' gateway standalone
+remember
+echo '// A change.' >>"$sources/shared/cache/src/lib.rs"
+rebuilt 'a change to a shared crate' "${images[@]}"
+echo 'the images are what they should be'
