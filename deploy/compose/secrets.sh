@@ -45,7 +45,6 @@ for service in user auth; do
     printf 'postgres://portico:%s@postgres-%s:5432/portico\n' "$password" "$service" >/dev/null
   give "postgres-$service" "postgres_password:${service}_postgres_password" \
     "database_password:${service}_database_password"
-  give "$service-migrate" "database_url:${service}_database_url"
 done
 
 password=$(secret redis_password random)
@@ -59,6 +58,8 @@ secret grafana_password random >/dev/null
 give redis redis_conf:redis_conf redis_password:redis_password
 give gateway redis_url:redis_url
 give grafana grafana_password:grafana_password
+give user-migrate database_url:user_database_url
+give auth-migrate database_url:auth_database_url master_key:auth_master_key
 give user database_url:user_database_url redis_url:redis_url
 give auth database_url:auth_database_url redis_url:redis_url master_key:auth_master_key admin_password:admin_password
 

@@ -22,14 +22,17 @@ for _ in $(seq 120); do
 done
 curl --fail --silent --output /dev/null "$url/ready" || fail "$url is not ready"
 
+# The first administrator comes a moment after the services.
 token() {
   EMAIL=$email PASSWORD=$password python3 -c 'import json, os; print(json.dumps({"email": os.environ["EMAIL"], "password": os.environ["PASSWORD"]}))' \
-    | curl --fail-with-body --silent --show-error --header 'content-type: application/json' --data-binary @- "$url/api/v1/auth/login" \
+    | curl --fail-with-body --silent --show-error --retry 20 --retry-delay 1 --retry-all-errors \
+      --header 'content-type: application/json' --data-binary @- "$url/api/v1/auth/login" \
     | python3 -c 'import json, sys; print(json.load(sys.stdin)["accessToken"])'
 }
 
 case $1 in
   journeys)
+    token >/dev/null
     E2E_URL=$url E2E_ADMIN_EMAIL=$email E2E_ADMIN_PASSWORD=$password \
       cargo test --workspace --locked --test journeys a_running_system_passes -- --exact
     ;;

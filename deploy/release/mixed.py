@@ -8,7 +8,7 @@ the schema that stays. Whatever the release before promised its clients must hol
 Needs the programs of PostgreSQL and Redis. Everything listens on loopback and ends with the script.
 """
 
-import base64, contextlib, os, pathlib, shutil, subprocess, sys, tempfile, time, urllib.request
+import base64, contextlib, json, os, pathlib, shutil, subprocess, sys, tempfile, time, urllib.request
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "load" / "users"))
 from system import free_ports  # noqa: E402
@@ -139,6 +139,10 @@ class System:
         for service, port in zip(SERVICES, ops):
             self.wait(service, f"http://127.0.0.1:{port}/ready")
         self.wait("gateway", f"{self.url}/ready")
+        # The first administrator is an account like others: it comes by way of the user service.
+        credentials = json.dumps({"email": ADMIN, "password": self.password}).encode()
+        sign_in = urllib.request.Request(f"{self.url}/api/v1/auth/login", credentials, {"content-type": "application/json"})
+        self.wait("auth", sign_in)
 
     def run(self, release, service, command):
         with open(f"{self.logs}/{service}.log", "a") as log:
@@ -154,18 +158,18 @@ class System:
         child = subprocess.Popen(program, env=environment, cwd=self.logs, stdout=log, stderr=log)
         self.stack.callback(end, child)
 
-    def wait(self, service, url):
+    def wait(self, service, request):
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
+            with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=5) as answer:
                 if answer.status == 200:
                     return
-            time.sleep(0.1)
+            time.sleep(0.2)
         sys.exit(f"{service} is not ready:\n{self.log(service)}")
 
     def journeys(self):
         """Whether the journeys pass, and what to read if they do not."""
-        environment = os.environ | {"E2E_URL": self.url, "E2E_ADMIN_EMAIL": ADMIN, "E2E_ADMIN_PASSWORD": self.password}
+        environment = os.environ | {"RUST_BACKTRACE": "0", "E2E_URL": self.url, "E2E_ADMIN_EMAIL": ADMIN, "E2E_ADMIN_PASSWORD": self.password}
         program = [self.releases["previous"] / "journeys", "--exact", "a_running_system_passes"]
         ended = subprocess.run(
             program, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300

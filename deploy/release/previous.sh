@@ -21,6 +21,10 @@ esac
 
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 folder=$target/previous/$commit
+mkdir -p "$target/previous"
+# One build at a time.
+exec 9>"$target/previous/lock"
+flock 9
 if [ ! -x "$folder/bin/journeys" ]; then
   rm -rf "$folder"
   mkdir -p "$folder/source" "$folder/target/debug"
