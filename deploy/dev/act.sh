@@ -30,9 +30,10 @@ token() {
     | python3 -c 'import json, sys; print(json.load(sys.stdin)["accessToken"])'
 }
 
+token=$(token)
+
 case $1 in
   journeys)
-    token >/dev/null
     E2E_URL=$url E2E_ADMIN_EMAIL=$email E2E_ADMIN_PASSWORD=$password \
       cargo test --workspace --locked --test journeys a_running_system_passes -- --exact
     ;;
@@ -42,13 +43,13 @@ case $1 in
 import json
 for number, name in enumerate(["Ada Lovelace", "Alan Turing", "Grace Hopper", "Edsger Dijkstra", "Barbara Liskov"] * 20):
     given = name.split()[0].lower()
-    print(json.dumps({"record": {"email": f"{given}.{number}@example.org", "displayName": name}}))' \
-      | curl --fail-with-body --silent --show-error --header "authorization: Bearer $(token)" \
+    print(json.dumps({"user": {"email": f"{given}.{number}@example.org", "displayName": name}}))' \
+      | curl --fail-with-body --silent --show-error --header "authorization: Bearer $token" \
         --header 'content-type: application/x-ndjson' --data-binary @- "$url/api/v1/users:import" | tail -n 3
     ;;
   load)
     command -v wrk >/dev/null || fail 'wrk is not installed: apt install wrk, brew install wrk'
-    wrk --threads 1 --connections 16 --duration 20s --latency --header "authorization: Bearer $(token)" \
+    wrk --threads 1 --connections 16 --duration 20s --latency --header "authorization: Bearer $token" \
       "$url/api/v1/users/me"
     ;;
   *) fail "$1 is none of journeys, seed and load" ;;

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Builds the four images and holds them to what deploy/README.md says of them.
-#   check.sh        PROFILE=release (the default here) or dist
-# Needs: docker with BuildKit, git, python3. Leaves the images portico-check-* behind, for the next time.
+#   check.sh        PROFILE=release (the default here) or dist; DOCKER names the client
+# Needs: a docker client with BuildKit, git, python3. Leaves the images portico-check-* behind, for the next time.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 profile=${PROFILE:-release}
+docker() { command "${DOCKER:-docker}" "$@"; }
 limit=$((20 * 1000 * 1000))
 work=$(mktemp -d)
 started=()
