@@ -4,7 +4,8 @@
 # the shell that sourced this.
 #   start_stores; start_services    sets $rest, $admin_email, $admin_password, $pg_port, $redis_port, ${ops[SERVICE]}
 # Settings that the caller exported before `start_services` stand. PORTICO_BIN names the folder of the binaries;
-# without it they are built as the tests build them, so that nothing is built twice.
+# without it they are built as the tests build them, so that nothing is built twice. PORTICO_JOURNEYS names the test
+# program of the journeys, when it is built already.
 # Needs: the PostgreSQL and Redis servers' programs, curl and python3.
 
 work=$(mktemp -d)
@@ -123,7 +124,7 @@ start_services() {
 # The journeys over REST, which leave something behind for every counter that they touch.
 run_journeys() {
   E2E_URL=http://127.0.0.1:$rest_port E2E_ADMIN_EMAIL=$admin_email E2E_ADMIN_PASSWORD=$admin_password \
-    cargo test --workspace --locked --quiet a_running_system_passes >"$work/journeys.log" 2>&1 \
+    ${PORTICO_JOURNEYS:-cargo test --workspace --locked --quiet} a_running_system_passes >"$work/journeys.log" 2>&1 \
     || { cat "$work/journeys.log"; fail 'the journeys do not pass'; }
   grep -q '1 passed' "$work/journeys.log" || fail 'no journey ran'
 }

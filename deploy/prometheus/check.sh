@@ -32,12 +32,6 @@ trap 'rm -rf "$tools"; finish' EXIT
 
 start_stores
 start_services
-run_journeys
-for service in gateway user auth; do
-  curl -fsS "http://127.0.0.1:${ops[$service]}/metrics" | promtool check metrics >"$work/lint.log" \
-    || { cat "$work/lint.log"; fail "promtool check metrics complains about $service"; }
-done
-say 'promtool has no complaint about the metrics of the three services'
 
 start_prometheus() { # folder of the configuration and the data, port
   prometheus --config.file="$1/prometheus.yml" --storage.tsdb.path="$1/data" --log.level=warn \
@@ -55,8 +49,12 @@ start_prometheus "$work/cluster" "$cluster_port"
 "$python" $here/check/relabel.py --ask "http://127.0.0.1:$cluster_port"
 say 'pods of a cluster become the jobs that rules and dashboards name'
 
-# Once more, while it is scraped: rates come from counters that rise.
-sleep 5
+# While it is scraped: rates come from counters that rise.
 run_journeys
 sleep 10
+for service in gateway user auth; do
+  curl -fsS "http://127.0.0.1:${ops[$service]}/metrics" | promtool check metrics >"$work/lint.log" \
+    || { cat "$work/lint.log"; fail "promtool check metrics complains about $service"; }
+done
+say 'promtool has no complaint about the metrics of the three services'
 "$python" $here/check/live.py "http://127.0.0.1:$prometheus_port"

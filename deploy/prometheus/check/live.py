@@ -55,8 +55,11 @@ def rules(prometheus, empty):
         for metric in sorted(promql.metrics(rule["query"])):
             if metric not in empty["metrics"] and not prometheus.instant(f"count({metric})"):
                 yield f"{rule['name']}: there is no {metric}"
-        if rule["type"] == "alerting" and rule["state"] == "firing":
+        if rule["type"] == "alerting" and rule["state"] == "firing" and rule["name"] not in empty["fires"]:
             yield f"{rule['name']} fires though all is well: {rule['alerts'][0]['annotations']['summary']}"
+    for name in empty["fires"]:
+        if not any(rule["name"] == name and rule.get("state") == "firing" for rule in evaluated):
+            yield f"{name} does not fire, and the journeys give it reason to"
 
 
 def main():

@@ -4,6 +4,7 @@ that carry the labels which discovery would give them, `relabel.py --ask URL` ho
 what rules and dashboards expect. (Debian's Prometheus is built without discovery in Kubernetes.)"""
 
 import sys
+import time
 from pathlib import Path
 
 import yaml
@@ -41,16 +42,25 @@ def write(out, port):
     Path(out).write_text(yaml.safe_dump(config, sort_keys=False))
 
 
-def ask(url):
-    found = sorted(
+def targets(url):
+    return sorted(
         (target["labels"]["job"], target["labels"]["instance"], target["labels"]["namespace"])
         for target in Prometheus(url).get("targets")["activeTargets"]
     )
+
+
+def ask(url):
     expected = [
         ("portico-auth", "auth-1", "portico"),
         ("portico-gateway", "gateway-1", "portico"),
         ("portico-gateway", "gateway-2", "portico"),
     ]
+    # Prometheus takes some seconds to know its targets.
+    for _ in range(60):
+        found = targets(url)
+        if found:
+            break
+        time.sleep(0.5)
     if found != expected:
         sys.exit(f"kubernetes.yml makes {found} of the pods, not {expected}")
 
