@@ -30,6 +30,11 @@ docker compose --env-file deploy/compose/observe.env config --format json | "$py
 . deploy/interop/system.sh
 trap 'rm -rf "$tools"; finish' EXIT
 
+read -r prometheus_port cluster_port otlp_port collector_port < <(free_ports 4)
+"$tools/bin/pip" install --quiet --disable-pip-version-check --requirement $here/drill/requirements.txt
+# Takes traces as the collector does, and has a page to be scraped.
+"$python" $here/drill/stand_ins.py "$otlp_port" "$collector_port" >>"$work/collector.log" 2>&1 &
+export OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:$otlp_port
 start_stores
 start_services
 
@@ -38,11 +43,10 @@ start_prometheus() { # folder of the configuration and the data, port
     --web.listen-address="127.0.0.1:$2" --web.enable-lifecycle >>"$work/prometheus.log" 2>&1 &
   wait_for "http://127.0.0.1:$2/-/ready" 100 prometheus
 }
-read -r prometheus_port cluster_port < <(free_ports 2)
 mkdir "$work/local" "$work/cluster"
 "$python" $here/check/loopback.py $here/prometheus.yml $here/rules "$work/local/prometheus.yml" \
   gateway="127.0.0.1:${ops[gateway]}" user="127.0.0.1:${ops[user]}" auth="127.0.0.1:${ops[auth]}" \
-  collector="127.0.0.1:$prometheus_port" localhost=
+  collector="127.0.0.1:$collector_port" localhost=
 start_prometheus "$work/local" "$prometheus_port"
 "$python" $here/check/relabel.py "$work/cluster/prometheus.yml" "${ops[user]}"
 start_prometheus "$work/cluster" "$cluster_port"

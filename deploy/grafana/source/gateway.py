@@ -23,7 +23,7 @@ def dashboard():
                 graph("99th percentile", "s",
                       (quantile(0.99, ["route"], HERE)("http_request_duration_seconds"), "{{route}}"),
                       about="To the head of the answer. A point leads to the slow traces of its time.",
-                      traces=traces_of("portico-gateway", '{"http.route":"${__field.labels.route}"}', "250ms")),
+                      traces=traces_of("portico-gateway", "http.route=${__field.labels.route}", "250ms")),
             ),
             row(
                 "Connections",

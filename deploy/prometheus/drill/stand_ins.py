@@ -3,6 +3,7 @@ good, and somebody else's gRPC service whose contract is good, taken, or broken.
 
 import http.server
 import socketserver
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -119,3 +120,13 @@ class Ghosts(reflection_pb2_grpc.ServerReflectionServicer):
 
     def stop(self):
         self.server.stop(0).wait()
+
+
+def main():
+    """`stand_ins.py OTLP_PORT METRICS_PORT` is a collector until it is ended."""
+    Collector(*map(int, sys.argv[1:]))
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()
