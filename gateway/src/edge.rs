@@ -8,8 +8,8 @@ use portico_service::{Backend, Clock, Config, Frame, Readiness};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api_keys::ApiKeys, contract::Contracts, drain::Drain, openapi::Reference, retry::Absence,
-    run::Upstream, stream::Places,
+    api_keys::ApiKeys, contract::Contracts, drain::Drain, openapi::Reference, overload::Gate,
+    retry::Absence, run::Upstream, stream::Places,
 };
 
 /// Longer than clocks differ: an ended session is denied for as long as any of its tokens is good.
@@ -40,6 +40,12 @@ pub struct Shared {
     pub body_limit: usize,
     /// How long a request may take as a whole.
     pub request_timeout: Duration,
+    /// How long it goes on as before when it was told to stop.
+    pub drain_delay: Duration,
+    /// How late a read may be before another endpoint is asked as well.
+    pub hedge_after: Option<Duration>,
+    /// The most calls that one worker has under way to one upstream.
+    pub concurrency: usize,
     /// How long the longest access token is good.
     pub token_lifetime: Duration,
 }
@@ -67,6 +73,9 @@ impl Shared {
             stop: frame.stop.clone(),
             body_limit: config.gateway.body_limit_bytes,
             request_timeout: Duration::from_secs(config.gateway.request_timeout_seconds),
+            drain_delay: Duration::from_secs(config.gateway.drain_delay_seconds),
+            hedge_after: config.gateway.hedge_after(),
+            concurrency: config.gateway.upstream_concurrency,
             token_lifetime: token_lifetime + SLACK,
         }
     }
@@ -80,6 +89,8 @@ pub struct Edge {
     pub backends: Vec<Backend>,
     /// Which of them are away just now.
     pub absences: Vec<Absence>,
+    /// How much of each is asked for at a time.
+    pub gates: Vec<Gate>,
     /// The upstreams themselves, for connections of a stream's own.
     pub upstreams: Vec<Upstream>,
     /// Room for streams.

@@ -14,6 +14,7 @@ mod headers;
 mod limits;
 mod listen;
 mod openapi;
+mod overload;
 mod own;
 mod preconditions;
 mod problem;

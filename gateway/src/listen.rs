@@ -1,4 +1,4 @@
-//! Connections: HTTP/1.1 or HTTP/2 on one plain port, told apart by their first bytes.
+//! Connections: HTTP/1.1 or HTTP/2 on one port, told apart by their first bytes or, with TLS, in the handshake.
 //!
 //! actix has the same (`listen_auto_h2c`), but waits for those bytes for ever: a client that connects and
 //! says nothing would hold its place, and hold up a graceful stop.
@@ -12,6 +12,7 @@ use actix_web::{
     dev::{AppConfig, Server, fn_service},
     rt::net::TcpStream,
 };
+use portico_service::tls::{self, Stream};
 use portico_telemetry::http::Connection;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -37,9 +38,10 @@ const PREFACE: [u8; 12] = *b"PRI * HTTP/2";
 /// How long the rest of a preface that came in pieces is waited for before the next look.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// Starts a server. `edge` makes a worker's own part, inside the worker; connections end after `stop`.
+/// Starts a server, with TLS or plain. `edge` makes a worker's own part, inside the worker; connections end after `stop`.
 pub fn server(
     listener: TcpListener,
+    tls: Option<tls::Server>,
     workers: usize,
     patience: Duration,
     stop: CancellationToken,
@@ -60,9 +62,9 @@ pub fn server(
                 // Who closes has gone: else a stream to nobody would go on until its next message.
                 .h1_allow_half_closed(false)
                 .graceful_shutdown_signal(move || stopping.clone().cancelled_owned())
-                .on_connect_ext(|io: &TcpStream, extensions| {
+                .on_connect_ext(|io: &Stream, extensions| {
                     extensions.insert(Connection::open());
-                    if let Ok(address) = io.peer_addr() {
+                    if let Ok(address) = io.tcp().peer_addr() {
                         extensions.insert(Peer::new(address));
                     }
                 })
@@ -71,24 +73,38 @@ pub fn server(
                         .map_err(|error: Error| error.error_response()),
                     |()| AppConfig::default(),
                 ));
-            let stopping = stop.clone();
-            fn_service(move |io| begin(io, stopping.clone())).and_then(http)
+            let (tls, stopping) = (tls.clone(), stop.clone());
+            fn_service(move |io| begin(io, tls.clone(), stopping.clone())).and_then(http)
         })?;
     Ok(server.run())
 }
 
-/// Looks at a connection's first bytes, and leaves them where they are.
+/// Shakes hands, or looks at a connection's first bytes and leaves them where they are.
 async fn begin(
     io: TcpStream,
+    tls: Option<tls::Server>,
     stop: CancellationToken,
-) -> Result<(TcpStream, Protocol, Option<std::net::SocketAddr>), DispatchError> {
-    let looked = stop.run_until_cancelled(timeout(HEAD_TIMEOUT, protocol(&io)));
-    let Some(Ok(protocol)) = looked.await else {
-        return Err(DispatchError::SlowRequestTimeout);
-    };
-    let protocol = protocol?;
+) -> Result<(Stream, Protocol, Option<std::net::SocketAddr>), DispatchError> {
     io.set_nodelay(true)?;
     let peer = io.peer_addr().ok();
+    let beginning = async {
+        let Some(tls) = tls else {
+            let protocol = protocol(&io).await?;
+            return io::Result::Ok((Stream::Plain(io), protocol));
+        };
+        let stream = tls.accept(io).await?;
+        let protocol = if stream.is_http2() {
+            Protocol::Http2
+        } else {
+            Protocol::Http1
+        };
+        Ok((stream, protocol))
+    };
+    let begun = stop.run_until_cancelled(timeout(HEAD_TIMEOUT, beginning));
+    let Some(Ok(begun)) = begun.await else {
+        return Err(DispatchError::SlowRequestTimeout);
+    };
+    let (io, protocol) = begun?;
     Ok((io, protocol, peer))
 }
 

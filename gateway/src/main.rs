@@ -6,7 +6,7 @@ use portico_cache::Denylist;
 use portico_caller::{Keys, Verifier};
 use portico_gateway::Upstream;
 use portico_service::{
-    Backend, Secret, Shape,
+    Endpoints, Secret, Shape,
     process::{self, Process, Program},
 };
 
@@ -17,6 +17,7 @@ impl Program for Gateway {
 
     async fn serve(process: &Process) -> anyhow::Result<()> {
         let Process { config, frame, .. } = process;
+        let tls = config.tls.client()?;
         let ours = [
             (
                 "user",
@@ -31,14 +32,14 @@ impl Program for Gateway {
         ];
         let ours = ours
             .into_iter()
-            .map(|(name, url, set)| Upstream::remote(name, url, Some(set)));
-        let upstreams = ours.chain(Upstream::strangers(config));
-        let upstreams = upstreams.collect::<anyhow::Result<_>>()?;
+            .map(|(name, url, set)| Upstream::remote(name, url, tls.as_ref(), Some(set)));
+        let mut upstreams = ours.collect::<anyhow::Result<Vec<_>>>()?;
+        upstreams.extend(Upstream::strangers(config)?);
 
         let redis = config.cache.redis_url.as_ref().map(Secret::expose);
         let cache = portico_cache::connect(redis).await?;
         let denylist = Denylist::start(cache, &frame.tasks, frame.stop.clone());
-        let keys = Keys::from_backend(Backend::connect(&config.auth.url)?);
+        let keys = Keys::from_backend(Endpoints::new(&config.auth.url, tls.as_ref())?.backend());
         let verifier = Verifier::new(
             &config.auth.issuer,
             &config.auth.audience,

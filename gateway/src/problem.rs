@@ -207,6 +207,14 @@ impl Problem {
         problem
     }
 
+    /// There is more to do than can be done; a retry helps.
+    pub fn overloaded() -> Self {
+        let detail = "there is more to do than can be done at the moment";
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", detail);
+        problem.0.retry_after = Some(1);
+        problem
+    }
+
     /// The service's reply is more than the edge holds, in bytes.
     pub fn reply_too_large(limit: usize) -> Self {
         Self::new(

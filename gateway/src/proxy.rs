@@ -1,6 +1,7 @@
 //! One unary RPC: JSON in, protobuf through, JSON out.
 
 use std::{
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -8,15 +9,16 @@ use std::{
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{
-        StatusCode,
+        StatusCode, Version,
         header::{CONTENT_TYPE, ETAG, HeaderValue},
     },
     web,
 };
 use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt};
 use http::HeaderName;
 use portico_caller::Caller;
-use portico_service::Unary;
+use portico_service::{Fate, Spare, Unary};
 use portico_transcode::{Capture, WireError};
 use tokio::time::timeout_at;
 use tonic::{Code, Response, Status, metadata::MetadataMap};
@@ -25,7 +27,9 @@ use tracing::{debug, error};
 use crate::{
     contract::Route,
     edge::{Edge, Shared},
-    headers, limits, preconditions,
+    headers, limits,
+    overload::Overloaded,
+    preconditions,
     problem::{Origin, Problem},
     request::{self, Sent},
     stream,
@@ -33,6 +37,9 @@ use crate::{
 
 /// The largest reply that is translated, in bytes: it is held in memory as a whole.
 pub const LARGEST_REPLY: usize = 16 * 1024 * 1024;
+
+/// How often a caller of HTTP/2 is looked after who waits for an answer.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// How much longer than the edge waits the service is given, which would otherwise end the call itself
 /// at the same moment.
@@ -72,10 +79,23 @@ pub async fn forward(
     let request = exchange.request;
     let if_match = preconditions::if_match(request.method(), request.headers())?;
     let sent = Sent::of(request.headers(), if_match);
-    let limit = edge.shared.body_limit;
+    let (limit, gate) = (edge.shared.body_limit, &edge.gates[route.upstream]);
+    if gate.is_hopeless(route.priority) {
+        return Err(Problem::overloaded());
+    }
     let body = limits::body(request, &mut payload, limit, exchange.deadline).await?;
     let message = request::message(request, route, exchange.captures, if_match, &body)?;
-    match call(&exchange, message.into()).await {
+    let entered = gate.enter(route.priority, exchange.deadline).await;
+    let permit = entered.map_err(|Overloaded| Problem::overloaded())?;
+    let called = call(&exchange, message.into(), payload).await;
+    match &called {
+        Err(Failure::Late) => permit.late(),
+        Err(Failure::Gone) => drop(permit),
+        Err(Failure::Status(status)) if Fate::of(status) != Fate::Answered => drop(permit),
+        Ok(_) => permit.answered(&route.pace, true),
+        Err(Failure::Status(_)) => permit.answered(&route.pace, false),
+    }
+    match called {
         Ok(response) => {
             note_ended_sessions(&edge.shared, route, response.metadata());
             reply(route, &response)
@@ -85,6 +105,8 @@ pub async fn forward(
             Err(refused(route, &status, &sent.origin(route)))
         }
         Err(Failure::Late) => Err(Problem::deadline_exceeded()),
+        // Nobody will read it.
+        Err(Failure::Gone) => Err(Problem::bad_request("the caller has gone")),
     }
 }
 
@@ -100,6 +122,7 @@ pub fn note_ended_sessions(shared: &Shared, route: &Route, metadata: &MetadataMa
 enum Failure {
     Status(Status),
     Late,
+    Gone,
 }
 
 /// How long the service is given when so much is left, in milliseconds. In steps: a value that is the
@@ -112,7 +135,11 @@ fn given(left: Duration) -> u128 {
     (left + LATER.as_millis()).min(LONGEST)
 }
 
-async fn call(exchange: &Exchange<'_>, message: Bytes) -> Result<Response<Bytes>, Failure> {
+async fn call(
+    exchange: &Exchange<'_>,
+    message: Bytes,
+    payload: web::Payload,
+) -> Result<Response<Bytes>, Failure> {
     let Exchange {
         edge,
         request,
@@ -120,34 +147,65 @@ async fn call(exchange: &Exchange<'_>, message: Bytes) -> Result<Response<Bytes>
         deadline,
         ..
     } = exchange;
+    let backend = &edge.backends[route.upstream];
+    let make = || {
+        let mut metadata = headers::forwarded(request, exchange.id, exchange.token);
+        let left = given(deadline.saturating_duration_since(Instant::now()));
+        if let Ok(timeout) = http::HeaderValue::try_from(format!("{left}m")) {
+            metadata.insert(&GRPC_TIMEOUT, timeout);
+        }
+        Unary {
+            rpc: route.rpc.clone(),
+            metadata,
+            message: message.clone(),
+            limit: LARGEST_REPLY,
+        }
+    };
     let calling = async {
-        let mut retry = edge.absences[route.upstream].call(route.policy.idempotent);
+        let idempotent = route.policy.idempotent;
+        let mut retry = edge.absences[route.upstream].call(idempotent);
         loop {
-            let mut metadata = headers::forwarded(request, exchange.id, exchange.token);
-            let left = given(deadline.saturating_duration_since(Instant::now()));
-            if let Ok(timeout) = http::HeaderValue::try_from(format!("{left}m")) {
-                metadata.insert(&GRPC_TIMEOUT, timeout);
-            }
-            let call = Unary {
-                rpc: route.rpc.clone(),
-                metadata,
-                message: message.clone(),
-                limit: LARGEST_REPLY,
+            let answer = if idempotent {
+                let spare = Spare {
+                    call: make,
+                    after: edge.shared.hedge_after,
+                };
+                backend.unary_repeatable(make(), spare).await
+            } else {
+                backend.unary(make()).await
             };
-            match edge.backends[route.upstream].unary(call).await {
+            match answer {
                 Ok(response) => {
                     retry.answered();
                     return Ok(response);
                 }
-                Err(status) if retry.again(&status).await => {}
+                Err(status) if retry.again(&status, backend).await => {}
                 Err(status) => return Err(Failure::Status(status)),
             }
         }
     };
     // A call that is dropped is cancelled over there.
-    timeout_at((*deadline).into(), calling)
-        .await
-        .unwrap_or(Err(Failure::Late))
+    let mut calling = pin!(calling);
+    let mut payload = (request.version() == Version::HTTP_2).then_some(payload);
+    loop {
+        let look = match payload {
+            Some(_) => (*deadline).min(Instant::now() + LOOK_EVERY),
+            None => *deadline,
+        };
+        match timeout_at(look.into(), &mut calling).await {
+            Ok(answer) => return answer,
+            Err(_elapsed) if look >= *deadline => return Err(Failure::Late),
+            Err(_elapsed) if has_gone(&mut payload) => return Err(Failure::Gone),
+            Err(_elapsed) => {}
+        }
+    }
+}
+
+/// Whether a caller of HTTP/2 has reset the stream, which shows at the end of the request's body. (One of
+/// HTTP/1.1 who goes takes the connection, and with it everything that is done for it.)
+fn has_gone(payload: &mut Option<web::Payload>) -> bool {
+    let next = payload.as_mut().and_then(|it| it.next().now_or_never());
+    matches!(next, Some(Some(Err(_))))
 }
 
 /// The answer that a reply makes.

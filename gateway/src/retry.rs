@@ -5,6 +5,8 @@
 //!   RFC 9113, sections 6.8 and 8.7).
 //! * What was lost together with its connection may have been done: it is made again, [`LOSSES`] times,
 //!   for RPCs alone whose policy says `idempotent`.
+//! * What somebody who listens would have to do twice is made again within a budget for each upstream, a
+//!   fifth of the calls: an upstream that fails for want of strength must not get more to do.
 //! * While nobody listens, calls are held, but no more than [`MOST_HELD`] of them and no longer than
 //!   [`HOLD`] from the first that found nobody. From then on each is refused at once, until one comes
 //!   through. The deadline of the request goes before all of this.
@@ -19,9 +21,9 @@ use std::{
 };
 
 use metrics::counter;
-use portico_service::never_sent;
+use portico_service::{Backend, Fate};
 use tokio::time::sleep;
-use tonic::{Code, Status};
+use tonic::Status;
 
 /// For how long an upstream that went away is believed to be back in a moment.
 const HOLD: Duration = Duration::from_secs(2);
@@ -101,19 +103,18 @@ impl Retry {
     }
 
     /// Waits until a call that failed so may be made again; `false` when it may not.
-    pub async fn again(&mut self, status: &Status) -> bool {
-        if never_sent(status) {
-            if self.absence.lasts() >= HOLD {
+    pub async fn again(&mut self, status: &Status, backend: &Backend) -> bool {
+        match Fate::of(status) {
+            Fate::NobodyThere if self.absence.lasts() < HOLD => {}
+            Fate::Untouched if self.absence.lasts() < HOLD && backend.spend_repetition() => {}
+            Fate::Lost if self.idempotent && self.losses < LOSSES && backend.spend_repetition() => {
+                self.losses += 1;
+            }
+            Fate::Answered => {
+                self.answered();
                 return false;
             }
-        } else if is_lost(status) {
-            if !self.idempotent || self.losses == LOSSES {
-                return false;
-            }
-            self.losses += 1;
-        } else {
-            self.answered();
-            return false;
+            Fate::NobodyThere | Fate::Untouched | Fate::Lost => return false,
         }
         let Some(_held) = self.absence.hold() else {
             return false;
@@ -128,11 +129,6 @@ impl Retry {
     }
 }
 
-/// Whether it was the connection that failed: what a service answers has no cause on this side.
-fn is_lost(status: &Status) -> bool {
-    status.code() == Code::Unavailable && std::error::Error::source(status).is_some()
-}
-
 /// The wait before a repetition: longer each time, and never the same for two callers, who would come
 /// back all at once.
 fn wait(number: u32) -> Duration {
@@ -143,7 +139,18 @@ fn wait(number: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use tonic::Code;
+
     use super::*;
+
+    /// A service of this process, where repetitions have no budget.
+    fn here() -> Backend {
+        Backend::new(tower::service_fn(
+            |_: http::Request<tonic::body::Body>| async {
+                Ok::<_, std::convert::Infallible>(http::Response::default())
+            },
+        ))
+    }
 
     fn lost() -> Status {
         let mut status = Status::unavailable("lost");
@@ -161,12 +168,12 @@ mod tests {
     #[tokio::test]
     async fn what_may_have_been_done_is_done_again_only_where_it_is_harmless() {
         let absence = Absence::default();
-        assert!(!absence.call(false).again(&lost()).await);
+        assert!(!absence.call(false).again(&lost(), &here()).await);
         let mut harmless = absence.call(true);
         for _ in 0..LOSSES {
-            assert!(harmless.again(&lost()).await);
+            assert!(harmless.again(&lost(), &here()).await);
         }
-        assert!(!harmless.again(&lost()).await, "and not for ever");
+        assert!(!harmless.again(&lost(), &here()).await, "and not for ever");
     }
 
     #[tokio::test]
@@ -174,18 +181,18 @@ mod tests {
         let absence = Absence::default();
         for code in [Code::Unavailable, Code::Internal, Code::ResourceExhausted] {
             let status = Status::new(code, "the service's own");
-            assert!(!absence.call(true).again(&status).await);
+            assert!(!absence.call(true).again(&status, &here()).await);
         }
     }
 
     #[tokio::test]
     async fn nobody_waits_for_long() {
         let absence = Absence::default();
-        assert!(absence.call(false).again(&not_sent()).await);
+        assert!(absence.call(false).again(&not_sent(), &here()).await);
         *absence.0.since.lock().unwrap() = Instant::now().checked_sub(HOLD);
-        assert!(!absence.call(false).again(&not_sent()).await);
+        assert!(!absence.call(false).again(&not_sent(), &here()).await);
         absence.call(false).answered();
-        assert!(absence.call(false).again(&not_sent()).await);
+        assert!(absence.call(false).again(&not_sent(), &here()).await);
     }
 
     #[tokio::test]
@@ -193,9 +200,9 @@ mod tests {
         let absence = Absence::default();
         let held: Vec<_> = (0..MOST_HELD).map_while(|_| absence.hold()).collect();
         assert_eq!(held.len(), MOST_HELD);
-        assert!(!absence.call(false).again(&not_sent()).await);
+        assert!(!absence.call(false).again(&not_sent(), &here()).await);
         drop(held);
-        assert!(absence.call(false).again(&not_sent()).await);
+        assert!(absence.call(false).again(&not_sent(), &here()).await);
         assert_eq!(absence.0.held.load(Relaxed), 0);
     }
 

@@ -6,9 +6,10 @@ use actix_web::rt::System;
 use anyhow::Context;
 use portico_cache::Denylist;
 use portico_caller::Verifier;
-use portico_service::{Backend, Config, Frame};
+use portico_service::{Backend, Config, Endpoints, Frame, tls};
 use thiserror::Error;
-use tokio::{net::TcpSocket, sync::oneshot};
+use tokio::{net::TcpSocket, sync::oneshot, time::sleep};
+use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
     edge::{Edge, Shared},
     listen,
     openapi::Reference,
+    overload::Gate,
     retry::Absence,
     stream::Places,
 };
@@ -40,25 +42,31 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// One that is reached by its address, which is checked here once and used by each worker.
+    /// One that is reached by its URL, or several with `|` between. What is known of its endpoints all
+    /// workers share; connections each has of its own. Must be called within a tokio runtime, which
+    /// looks names up.
     pub fn remote(
         name: &str,
-        url: &str,
+        urls: &str,
+        tls: Option<&tls::Client>,
         descriptors: Option<&'static [u8]>,
     ) -> anyhow::Result<Self> {
-        Backend::connect(url).with_context(|| format!("the upstream {name} has a bad address"))?;
-        let url = url.to_owned();
+        let endpoints = Endpoints::new(urls, tls)
+            .with_context(|| format!("the upstream {name} has a bad address"))?;
         Ok(Self {
             name: name.to_owned(),
-            backend: Arc::new(move || Backend::connect(&url).expect("the address was checked")),
+            backend: Arc::new(move || endpoints.backend()),
             descriptors,
         })
     }
 
     /// The services of other teams that the configuration names (`UPSTREAMS`).
-    pub fn strangers(config: &Config) -> impl Iterator<Item = anyhow::Result<Self>> {
+    pub fn strangers(config: &Config) -> anyhow::Result<Vec<Self>> {
+        let tls = config.tls.client_for_strangers()?;
         let strangers = config.gateway.upstreams.iter();
-        strangers.map(|(name, url)| Self::remote(name, url, None))
+        strangers
+            .map(|(name, urls)| Self::remote(name, urls, tls.as_ref(), None))
+            .collect()
     }
 }
 
@@ -71,6 +79,9 @@ pub enum Error {
     /// An embedded descriptor set does not compile.
     #[error("the embedded descriptors of {0} are invalid: {1}")]
     Descriptors(String, String),
+    /// The edge's certificate or key is no good.
+    #[error("cannot speak TLS: {0:#}")]
+    Tls(anyhow::Error),
     /// The server failed.
     #[error("the http server failed: {0}")]
     Serve(#[from] io::Error),
@@ -123,6 +134,9 @@ pub fn bind(
     }
 
     let listen = config.gateway.listen;
+    let tls = config.gateway.tls().map(|files| tls::Server::edge(&files));
+    let tls = tls.transpose().map_err(Error::Tls)?;
+    let secure = tls.is_some();
     let listener = listener(listen).map_err(|error| Error::Listen(listen, error))?;
     let addr = listener.local_addr()?;
     let reference = Reference::follow(&contracts, frame);
@@ -136,11 +150,12 @@ pub fn bind(
     thread::Builder::new()
         .name("gateway".to_owned())
         .spawn(move || {
-            let result = System::new().block_on(serve(listener, workers, shared, upstreams, frame));
+            let serving = serve(listener, tls, workers, shared, upstreams, frame);
+            let result = System::new().block_on(serving);
             // Nobody may be waiting for the end.
             let _ = finished.send(result);
         })?;
-    info!(%addr, workers, "listening");
+    info!(%addr, workers, secure, "listening");
     Ok(Server { addr, done })
 }
 
@@ -177,27 +192,36 @@ fn listener(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 
 async fn serve(
     listener: std::net::TcpListener,
+    tls: Option<tls::Server>,
     workers: usize,
     shared: Shared,
     upstreams: Vec<Upstream>,
     frame: Frame,
 ) -> io::Result<()> {
     let patience = shared.request_timeout + GRACE;
-    let drain = shared.drain.clone();
+    let (drain, delay) = (shared.drain.clone(), shared.drain_delay);
     let edge = move || Edge {
-        shared: shared.clone(),
         backends: upstreams.iter().map(|it| (it.backend)()).collect(),
         absences: upstreams.iter().map(|_| Absence::default()).collect(),
+        gates: upstreams
+            .iter()
+            .map(|it| Gate::new(&it.name, shared.concurrency))
+            .collect(),
         upstreams: upstreams.clone(),
         places: Places::default(),
+        shared: shared.clone(),
     };
-    let server = listen::server(listener, workers, patience, frame.stop.clone(), edge)?;
+    let closing = CancellationToken::new();
+    let server = listen::server(listener, tls, workers, patience, closing.clone(), edge)?;
     let handle = server.handle();
     let check = frame.readiness.check("gateway");
     check.up();
     let stopped = async {
         frame.stop.cancelled().await;
         check.down("stopping");
+        // Whoever sends requests here learns of it from `/ready` first.
+        sleep(delay).await;
+        closing.cancel();
         let all_closed = handle.stop(true);
         drain.quiet().await;
         drop(all_closed);

@@ -98,7 +98,8 @@ async fn answer(
         Kind::Rpc(route) => route,
         Kind::Own(own) => return own::answer(*own, request, &edge.shared).await,
     };
-    let deadline = started + edge.shared.request_timeout;
+    let patience = route.policy.timeout.unwrap_or(edge.shared.request_timeout);
+    let deadline = started + patience;
     let admitted = caller::admit(edge, route, request, deadline).await?;
     let exchange = Exchange {
         edge,

@@ -9,7 +9,10 @@ use thiserror::Error;
 use tracing::warn;
 
 use super::Descriptors;
-use crate::stream::Resume;
+use crate::{
+    overload::{Pace, Priority},
+    stream::Resume,
+};
 
 /// The most routes of one upstream: each costs memory, and names of its own in metrics.
 const MOST_ROUTES: usize = 4096;
@@ -48,6 +51,10 @@ pub struct Route {
     pub rpc: PathAndQuery,
     /// Who may call it.
     pub policy: Policy,
+    /// How much it matters when there is too much to do.
+    pub priority: Priority,
+    /// How long it usually takes.
+    pub pace: Pace,
     /// The path's template.
     pub template: Arc<str>,
 }
@@ -122,6 +129,8 @@ impl Mount {
                         binding,
                         resume: resume.clone(),
                         rpc: path.clone(),
+                        priority: Priority::of(policy),
+                        pace: Pace::default(),
                         policy: policy.clone(),
                     })
                 }));

@@ -96,6 +96,7 @@ impl Calling {
     ) -> Self {
         let rpc = route.rpc.clone();
         let opening = async move {
+            let budget = backend.clone();
             let mut client = Grpc::new(backend).max_decoding_message_size(LARGEST_REPLY);
             let (message, mut retry) = match parts {
                 Parts::Stream(parts) => return open(&mut client, rpc, parts, metadata).await,
@@ -108,7 +109,7 @@ impl Calling {
                         retry.answered();
                         return Ok(response);
                     }
-                    Err(status) if retry.again(&status).await => {}
+                    Err(status) if retry.again(&status, &budget).await => {}
                     Err(status) => return Err(status),
                 }
             }

@@ -6,7 +6,7 @@ use anyhow::Context;
 use portico_auth::Migrator;
 use portico_cache::Denylist;
 use portico_service::{
-    Backend, Config, Secret, Shape, database,
+    Config, Endpoints, Secret, Shape, database,
     process::{self, Process, Program},
 };
 
@@ -22,7 +22,9 @@ impl Program for Auth {
         let redis = config.cache.redis_url.as_ref().map(Secret::expose);
         let cache = portico_cache::connect(redis).await?;
         let denylist = Denylist::start(cache.clone(), &frame.tasks, frame.stop.clone());
-        let users = Backend::connect(&config.user.url).context("USER__URL")?;
+        let tls = config.tls.client()?;
+        let users = Endpoints::new(&config.user.url, tls.as_ref()).context("USER__URL")?;
+        let users = users.backend();
         let auth = portico_auth::start(config, db, users, cache, denylist, frame).await?;
         process
             .serve_grpc(config.auth.listen, auth.backend.clone())

@@ -87,9 +87,8 @@ pub async fn start(config: &Config, frame: &Frame) -> anyhow::Result<System> {
         in_process("user", users, user::DESCRIPTOR_SET),
         in_process("auth", auth.backend, auth::DESCRIPTOR_SET),
     ];
-    let upstreams = ours.into_iter().map(Ok);
-    let upstreams = upstreams.chain(Upstream::strangers(&config));
-    let upstreams = upstreams.collect::<anyhow::Result<_>>()?;
+    let mut upstreams = Vec::from(ours);
+    upstreams.extend(Upstream::strangers(&config)?);
     let gateway = portico_gateway::bind(&config, upstreams, verifier, denylist, frame)?;
     Ok(System {
         gateway,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use portico_cache::Denylist;
 use portico_caller::{Keys, Verifier};
 use portico_service::{
-    Backend, Config, Secret, Shape, database,
+    Config, Endpoints, Secret, Shape, database,
     process::{self, Process, Program},
 };
 use portico_user::Migrator;
@@ -20,7 +20,9 @@ impl Program for User {
         let redis_url = config.cache.redis_url.as_ref().map(Secret::expose);
         let cache = portico_cache::connect(redis_url).await?;
         let denylist = Denylist::start(cache, &frame.tasks, frame.stop.clone());
-        let keys = Keys::from_backend(Backend::connect(&config.auth.url)?);
+        let keys = Keys::from_backend(
+            Endpoints::new(&config.auth.url, config.tls.client()?.as_ref())?.backend(),
+        );
         let (issuer, audience) = (&config.auth.issuer, &config.auth.audience);
         let verifier = Verifier::new(issuer, audience, keys, denylist, frame.clock.clone());
 

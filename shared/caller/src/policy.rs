@@ -2,12 +2,15 @@
 
 mod raw;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use portico_proto::policy;
 use prost::Message;
 use prost_reflect::{DescriptorPool, Kind, MessageDescriptor, MethodDescriptor};
 use tracing::error;
+
+/// The longest time that an RPC can ask for.
+const LONGEST: Duration = Duration::from_hours(1);
 
 /// Who is let in at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub struct Policy {
     pub rate_limit: Option<String>,
     /// Whether a call may be repeated without changing more than the first one did.
     pub idempotent: bool,
+    /// How long a call may take as a whole, instead of what the gateway allows by default.
+    pub timeout: Option<Duration>,
 }
 
 /// The rules for all RPCs of some services.
@@ -130,12 +135,18 @@ fn read(
     if access == Access::Public && !raw.scopes.is_empty() {
         return Err("a public method has no use for scopes");
     }
+    let timeout = raw.timeout.map(Duration::try_from).transpose();
+    let timeout = timeout.map_err(|_| "its timeout is negative")?;
+    if timeout.is_some_and(|it| it.is_zero() || it > LONGEST) {
+        return Err("its timeout is none, or longer than an hour");
+    }
     Ok(Some(Policy {
         access,
         scopes: raw.scopes,
         self_field,
         rate_limit: some(raw.rate_limit),
         idempotent: raw.idempotent,
+        timeout,
     }))
 }
 

@@ -4,35 +4,45 @@ use std::{
     error::Error,
     fmt,
     future::Future,
+    hash::{BuildHasher, RandomState},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use http::uri::Scheme;
 use portico_telemetry::grpc::ClientLayer;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
-use tonic::{
-    Status,
-    body::Body,
-    transport::{ClientTlsConfig, Endpoint},
-};
+use tonic::{Status, body::Body};
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 use tracing::Instrument;
 
-mod channel;
-mod http2;
-mod unary;
+use crate::deadline;
 
-pub use unary::{NotSent, Unary, never_sent};
+mod balance;
+mod breaker;
+mod budget;
+mod dial;
+mod endpoints;
+mod lazy;
+mod lost;
+mod narrow;
+mod unary;
+mod wide;
+
+pub use endpoints::{BadUrl, Endpoints, SEPARATOR};
+pub use lost::{Fate, NotSent, never_sent};
+pub use unary::{Spare, Unary};
 
 /// What a call can fail with besides a gRPC status.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
 type Request = http::Request<Body>;
 type Response = http::Response<Body>;
+
+/// What this end calls itself.
+const AGENT: &str = concat!("portico/", env!("CARGO_PKG_VERSION"));
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -42,6 +52,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(5);
 /// The same of TCP, which a firewall on the way may want to see.
 const TCP_KEEP_ALIVE: Duration = Duration::from_mins(1);
+/// How much of one answer, and of all together, may be on its way unread, in bytes.
+const STREAM_WINDOW: u32 = 2 << 20;
+const CONNECTION_WINDOW: u32 = 5 << 20;
+/// How much longer than the service a call waits for its answer, which should be the service's.
+const LATER: Duration = Duration::from_millis(100);
 
 /// A gRPC service: a channel over the network, or one in this process. Generated clients take it as
 /// their transport (`UserServiceClient::new(backend)`), and cannot tell which it is.
@@ -66,29 +81,13 @@ impl Backend {
         }
     }
 
-    /// A backend over the network (`http://…`, or `https://…` with the machine's certificate roots).
-    /// It connects with the first call, and again whenever the connection is lost; meanwhile calls
-    /// fail with `UNAVAILABLE`. Calls are measured and traced.
+    /// A backend over the network: [`Endpoints`] for one user, who trusts whom the machine trusts. It
+    /// connects with the first call, and again whenever the connection is lost; meanwhile calls fail
+    /// with `UNAVAILABLE`. Calls are measured and traced.
     ///
-    /// Must be called within a tokio runtime, which drives the connection.
-    pub fn connect(url: &str) -> Result<Self, tonic::transport::Error> {
-        let mut endpoint = Endpoint::from_shared(url.to_owned())?
-            .connect_timeout(CONNECT)
-            .tcp_nodelay(true)
-            .tcp_keepalive(Some(TCP_KEEP_ALIVE))
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_timeout(KEEP_ALIVE_ANSWER)
-            .keep_alive_while_idle(true);
-        let layer = ClientLayer::new();
-        let mut direct = None;
-        if endpoint.uri().scheme() == Some(&Scheme::HTTPS) {
-            endpoint = endpoint.tls_config(ClientTlsConfig::new().with_enabled_roots())?;
-        } else if let Some(connection) = http2::Http2::lazy(endpoint.uri().clone()) {
-            direct = Some(Arc::new(unary::Direct::new(connection, layer.clone())));
-        }
-        let channel = channel::Honest::new(endpoint.connect_lazy());
-        let service = Self::new(layer.layer(channel)).service;
-        Ok(Self { service, direct })
+    /// Must be called within a tokio runtime, which drives the connections.
+    pub fn connect(urls: &str) -> Result<Self, BadUrl> {
+        Ok(Endpoints::new(urls, None)?.backend())
     }
 
     /// The same service, with each call run on that runtime, however it is polled. For the in-process
@@ -139,7 +138,9 @@ impl Service<Request> for Elsewhere {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        // Over there, nobody knows of the call that is being served here.
+        deadline::pass_on(request.headers_mut());
         let call = self.inner.clone().oneshot(request).in_current_span();
         let running = AbortOnDropHandle::new(self.handle.spawn(call));
         Box::pin(async move {
@@ -153,6 +154,16 @@ impl Service<Request> for Elsewhere {
             }
         })
     }
+}
+
+/// Chance enough to keep callers from doing the same at the same time: from 0 to 1.
+fn chance() -> f32 {
+    let bits = u16::try_from(seed() & 0xffff).unwrap_or_default();
+    f32::from(bits) / f32::from(u16::MAX)
+}
+
+fn seed() -> u64 {
+    RandomState::new().hash_one(0)
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ mod sections;
 
 pub use error::ConfigError;
 pub use sections::{
-    AuthConfig, CacheConfig, Config, GatewayConfig, LogConfig, OpsConfig, Requirement, UserConfig,
+    AuthConfig, CacheConfig, Config, GatewayConfig, LogConfig, OpsConfig, Requirement, TlsConfig,
+    UserConfig,
 };
 
 /// The file that is read from the working directory when no other is named and it exists.

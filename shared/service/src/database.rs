@@ -20,6 +20,7 @@ use sea_orm_migration::MigratorTrait;
 
 use crate::Secret;
 
+mod abandoned;
 mod supervise;
 
 pub use supervise::supervise;
@@ -144,6 +145,7 @@ fn postgres(url: &str, pool: u32) -> Result<ConnectOptions, DbErr> {
     let mut options = ConnectOptions::new("postgres://options-follow");
     options
         .map_sqlx_postgres_opts(move |_| parsed.clone())
+        .map_sqlx_postgres_pool_opts(abandoned::watched)
         .max_connections(pool)
         .test_before_acquire(false)
         .test_before_acquire_if_idle_for(IDLE)

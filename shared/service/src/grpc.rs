@@ -2,6 +2,7 @@
 
 mod deadline;
 mod reflection;
+mod secure;
 mod serve;
 
 use portico_telemetry::grpc::ServerLayer;

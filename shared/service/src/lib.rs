@@ -10,14 +10,16 @@ mod clock;
 pub mod config;
 #[cfg(feature = "database")]
 pub mod database;
+pub mod deadline;
 mod frame;
 pub mod grpc;
 pub mod ops;
 pub mod process;
 mod readiness;
 mod secret;
+pub mod tls;
 
-pub use backend::{Backend, BoxError, NotSent, Unary, never_sent};
+pub use backend::{Backend, BadUrl, BoxError, Endpoints, Fate, NotSent, Spare, Unary, never_sent};
 pub use clock::{Clock, ClockHand};
 pub use config::{Config, ConfigError, Shape};
 pub use frame::Frame;

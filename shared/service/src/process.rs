@@ -23,7 +23,7 @@ use portico_telemetry::Telemetry;
 pub use signal::Signals;
 use tokio::net::TcpListener;
 
-use crate::{Backend, Clock, Config, Frame, Shape, grpc, ops};
+use crate::{Backend, Clock, Config, Frame, Shape, grpc, ops, tls};
 
 /// How long tasks may take to end after `stop`: what gRPC gives its calls, and a moment more.
 const DRAIN: Duration = Duration::from_secs(12);
@@ -182,20 +182,23 @@ impl Process {
         });
     }
 
-    /// Serves a gRPC backend on that address for as long as the process runs. Returns the address, which
-    /// tells the port when 0 was asked for.
+    /// Serves a gRPC backend on that address for as long as the process runs, with mutual TLS where that
+    /// is configured. Returns the address, which tells the port when 0 was asked for.
     pub async fn serve_grpc(
         &self,
         listen: SocketAddr,
         backend: Backend,
     ) -> anyhow::Result<SocketAddr> {
+        let files = self.config.tls.files();
+        let tls = files.map(|it| tls::Server::grpc(&it)).transpose()?;
         let listener = bind(listen).await?;
         let address = listener.local_addr()?;
+        let secure = tls.is_some();
         self.spawn(
             "grpc",
-            grpc::serve(listener, backend, self.frame.stop.clone()),
+            grpc::serve(listener, tls, backend, self.frame.stop.clone()),
         );
-        tracing::info!(%address, "serving gRPC");
+        tracing::info!(%address, secure, "serving gRPC");
         Ok(address)
     }
 
@@ -230,9 +233,11 @@ impl Process {
         tracing::info!("stopping");
         self.frame.readiness.check(CHECK).down("stopping");
         self.frame.tasks.close();
+        // A gateway's tasks begin to end only then.
+        let delay = Duration::from_secs(self.config.gateway.drain_delay_seconds);
         tokio::select! {
             () = self.frame.tasks.wait() => tracing::info!("stopped"),
-            () = tokio::time::sleep(DRAIN) => {
+            () = tokio::time::sleep(DRAIN + delay) => {
                 tracing::warn!(tasks = self.frame.tasks.len(), "stopped with tasks still running");
             }
             () = signals.next() => tracing::warn!("stopped at once, at a second signal"),

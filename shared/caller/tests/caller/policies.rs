@@ -1,5 +1,7 @@
 //! Policies as they stand in descriptors, ours and strangers'.
 
+use std::time::Duration;
+
 use portico_caller::{Access, Policies, Policy};
 use prost_reflect::DescriptorPool;
 use protox::{
@@ -93,6 +95,7 @@ fn our_own_methods_are_as_their_proto_says() {
         self_field: Some("id".into()),
         rate_limit: None,
         idempotent: true,
+        timeout: None,
     };
     assert_eq!(*get, expected);
     let update = policies.get("/portico.user.v1.UserService/UpdateUser");
@@ -101,6 +104,21 @@ fn our_own_methods_are_as_their_proto_says() {
     assert_eq!(provision.access, Access::Internal);
     let keys = policies.get("/portico.auth.v1.KeyService/GetJsonWebKeySet");
     assert_eq!(keys.access, Access::Public);
+}
+
+#[test]
+fn an_rpc_may_ask_for_another_time_than_the_gateway_gives() {
+    let policies = policies(&[
+        ("Slow", "timeout: { seconds: 60 nanos: 500000000 }"),
+        ("None", "timeout: { }"),
+        ("Negative", "timeout: { seconds: -1 }"),
+        ("Endless", "timeout: { seconds: 100000 }"),
+    ]);
+    let get = |name: &str| policies.get(&format!("/orders.v1.OrderService/{name}"));
+    assert_eq!(get("Slow").timeout, Some(Duration::from_millis(60_500)));
+    for name in ["None", "Negative", "Endless"] {
+        assert_eq!(*get(name), closed(), "{name}");
+    }
 }
 
 #[test]

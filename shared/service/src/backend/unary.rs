@@ -1,25 +1,45 @@
 //! Unary calls whose messages are bytes: what an edge makes, that moves messages and knows no type.
 
-use std::{error::Error, fmt, future::poll_fn, pin::pin, sync::Arc};
+use std::{
+    future::{pending, poll_fn},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use h2::{Reason as Reset, RecvStream, client::ResponseFuture};
+use futures_util::future::{Either, select};
+use h2::{RecvStream, client::ResponseFuture};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version,
     header::{CONTENT_TYPE, TE, USER_AGENT},
-    uri::{PathAndQuery, Scheme},
+    uri::PathAndQuery,
 };
 use http_body::Body as _;
 use http_body_util::Full;
-use portico_proto::error::Reason;
-use portico_telemetry::grpc::ClientLayer;
+use metrics::counter;
+use portico_telemetry::grpc::{ClientLayer, Outgoing};
+use tokio::time::sleep;
 use tonic::{Code, Response, Status, body::Body, metadata::MetadataMap};
 use tower::{Service, ServiceExt};
 
-use super::{Backend, BoxError, http2::Http2};
+use super::{
+    AGENT, Backend,
+    balance::{Lease, View},
+    lost::{Fate, lost, not_sent},
+    narrow::Narrow,
+};
 
 /// What comes before each message: whether it is compressed, and its length (gRPC over HTTP/2).
 const PREFIX: usize = 5;
+
+/// The same call once more, for another endpoint.
+pub struct Spare<F> {
+    /// Makes it.
+    pub call: F,
+    /// How late the first one may be before there is a second one. Without it, being late is no reason.
+    pub after: Option<Duration>,
+}
 
 /// A call of an RPC that takes one message and gives one.
 #[derive(Debug)]
@@ -34,52 +54,37 @@ pub struct Unary {
     pub limit: usize,
 }
 
-/// Stands in the causes of a call's status when the call certainly reached no handler, so that making
-/// it again does no harm.
-#[derive(Debug)]
-pub struct NotSent(BoxError);
-
-/// Whether a call that failed so certainly reached no handler. Without the certainty, `false`.
-pub fn never_sent(status: &Status) -> bool {
-    let mut cause = status.source();
-    while let Some(error) = cause {
-        if error.is::<NotSent>() {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
-impl NotSent {
-    /// Around what stood in the way.
-    pub fn new(cause: impl Into<BoxError>) -> Self {
-        Self(cause.into())
-    }
-}
-
-impl fmt::Display for NotSent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the call reached nobody")
-    }
-}
-
-impl Error for NotSent {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.0)
-    }
-}
-
 impl Backend {
     /// Makes a call with an encoded message. Over a plain connection it costs a fraction of what a
     /// generated client's call does; it is measured and traced alike.
     ///
-    /// The status of a call that failed says by [`never_sent`] whether it may be made again.
+    /// The status of a call that failed says by [`Fate`] whether it may be made again.
     pub async fn unary(&self, call: Unary) -> Result<Response<Bytes>, Status> {
         match &self.direct {
-            Some(direct) => direct.unary(call).await,
+            Some(direct) => direct.unary(call, None::<Spare<fn() -> Unary>>).await,
             None => self.indirect(call).await,
         }
+    }
+
+    /// The same for a call that may be made twice without harm: when the endpoint that has it answers
+    /// nothing any more, or is late, another one gets it too, and the first answer counts. Within the
+    /// budget of repetitions.
+    pub async fn unary_repeatable(
+        &self,
+        call: Unary,
+        spare: Spare<impl Fn() -> Unary>,
+    ) -> Result<Response<Bytes>, Status> {
+        match &self.direct {
+            Some(direct) => direct.unary(call, Some(spare)).await,
+            None => self.indirect(call).await,
+        }
+    }
+
+    /// Whether one more call may be made again now. At most a fifth of the calls are, beyond a few.
+    pub fn spend_repetition(&self) -> bool {
+        self.direct
+            .as_ref()
+            .is_none_or(|direct| direct.view.budget.spend())
     }
 
     /// Through whatever stands between here and the service.
@@ -112,22 +117,26 @@ impl Backend {
     }
 }
 
-/// A connection, and how calls over it are measured.
+/// The endpoints of a service, and how calls to them are measured.
 pub(super) struct Direct {
-    connection: Http2,
+    pub view: Arc<View>,
     layer: ClientLayer,
 }
 
 impl Direct {
-    pub(super) fn new(connection: Http2, layer: ClientLayer) -> Self {
-        Self { connection, layer }
+    pub fn new(view: Arc<View>, layer: ClientLayer) -> Self {
+        Self { view, layer }
     }
 
-    async fn unary(&self, mut call: Unary) -> Result<Response<Bytes>, Status> {
+    async fn unary(
+        &self,
+        mut call: Unary,
+        spare: Option<Spare<impl Fn() -> Unary>>,
+    ) -> Result<Response<Bytes>, Status> {
         let rpc = call.rpc.clone();
         let outgoing = self.layer.begin(rpc.path());
         outgoing.inject(&mut call.metadata);
-        let answer = self.exchange(call).await;
+        let answer = self.call(call, spare, &outgoing).await;
         outgoing.finish(
             rpc.path(),
             answer.as_ref().err().map_or(Code::Ok, Status::code),
@@ -135,31 +144,104 @@ impl Direct {
         answer
     }
 
+    async fn call(
+        &self,
+        call: Unary,
+        spare: Option<Spare<impl Fn() -> Unary>>,
+        outgoing: &Outgoing,
+    ) -> Result<Response<Bytes>, Status> {
+        self.view.budget.earn();
+        let (lease, link) = self.view.take::<Narrow>().await.map_err(not_sent)?;
+        let Some(spare) = spare.filter(|_| !self.view.is_single()) else {
+            return self.exchange(&lease, link, call).await;
+        };
+        let pulse = Arc::clone(&link.pulse);
+        let mut first = pin!(self.exchange(&lease, link, call));
+        tokio::select! {
+            biased;
+            answer = &mut first => return answer,
+            () = pulse.stalled() => {}
+            () = late(spare.after) => {}
+        }
+        let Some((other, link)) = self.view.lease::<Narrow>(Some(&lease)) else {
+            return first.await;
+        };
+        if !self.view.budget.spend() {
+            return first.await;
+        }
+        counter!("upstream_second_calls_total").increment(1);
+        let mut again = (spare.call)();
+        outgoing.inject(&mut again.metadata);
+        let second = pin!(self.exchange(&other, link, again));
+        let (answer, unlost) = match select(first, second).await {
+            Either::Left((answer, second)) => (answer, Either::Left(second)),
+            Either::Right((answer, first)) => (answer, Either::Right(first)),
+        };
+        match &answer {
+            // The other one may still get an answer.
+            Err(status) if Fate::of(status) != Fate::Answered => unlost.await,
+            _ => answer,
+        }
+    }
+
     /// Dropped before its end, it resets the stream, which cancels the call over there.
-    async fn exchange(&self, call: Unary) -> Result<Response<Bytes>, Status> {
-        let mut sender = self.connection.ready().await.map_err(not_sent)?;
+    async fn exchange(
+        &self,
+        lease: &Lease,
+        mut link: Narrow,
+        call: Unary,
+    ) -> Result<Response<Bytes>, Status> {
         let mut uri = http::uri::Parts::default();
-        uri.scheme = Some(Scheme::HTTP);
-        uri.authority = Some(self.connection.authority().clone());
+        uri.scheme = Some(lease.dial.scheme());
+        uri.authority = Some(lease.dial.authority.clone());
         uri.path_and_query = Some(call.rpc);
         let uri = Uri::from_parts(uri).map_err(|error| Status::from_error(error.into()))?;
         let request = request(uri, call.metadata);
-        let (response, mut stream) = sender.send_request(request, false).map_err(not_sent)?;
+        let (response, mut stream) = link.sender.send_request(request, false).map_err(not_sent)?;
         // What the peer's window has no room for waits in the stream: a body is small and whole.
-        stream
-            .send_data(framed(&call.message), true)
-            .map_err(lost)?;
-        receive(response, call.limit).await
+        let sent = stream.send_data(framed(&call.message), true);
+        let answer = match sent {
+            Ok(()) => receive(lease, response, call.limit).await,
+            Err(error) => Err(lost(error.into())),
+        };
+        self.view.note(lease, outcome_of(&answer));
+        answer
     }
 }
 
-async fn receive(response: ResponseFuture, limit: usize) -> Result<Response<Bytes>, Status> {
-    let (head, mut body) = response.await.map_err(lost)?.into_parts();
+/// What an answer says of the endpoint that gave it.
+fn outcome_of(answer: &Result<Response<Bytes>, Status>) -> Code {
+    match answer {
+        Ok(_) => Code::Ok,
+        // A server that goes away in an orderly manner is none that fails.
+        Err(status) if Fate::of(status) == Fate::Untouched => Code::Cancelled,
+        Err(status) => status.code(),
+    }
+}
+
+async fn late(after: Option<Duration>) {
+    match after {
+        Some(after) => sleep(after).await,
+        None => pending().await,
+    }
+}
+
+async fn receive(
+    lease: &Lease,
+    response: ResponseFuture,
+    limit: usize,
+) -> Result<Response<Bytes>, Status> {
+    let (head, mut body) = response
+        .await
+        .map_err(|error| lost(error.into()))?
+        .into_parts();
+    lease.load.hear();
     let mut reply = Reply::begin(head.status, head.headers, limit)?;
     while let Some(data) = data(&mut body).await? {
         reply.take(data)?;
     }
-    reply.end(poll_fn(|cx| body.poll_trailers(cx)).await.map_err(lost)?)
+    let trailers = poll_fn(|cx| body.poll_trailers(cx)).await;
+    reply.end(trailers.map_err(|error| lost(error.into()))?)
 }
 
 /// The next piece of an answer, for which the peer gets new room.
@@ -167,14 +249,13 @@ async fn data(body: &mut RecvStream) -> Result<Option<Bytes>, Status> {
     let Some(data) = poll_fn(|cx| body.poll_data(cx)).await else {
         return Ok(None);
     };
-    let data = data.map_err(lost)?;
+    let data = data.map_err(|error| lost(error.into()))?;
     let room = body.flow_control().release_capacity(data.len());
-    room.map_err(lost)?;
+    room.map_err(|error| lost(error.into()))?;
     Ok(Some(data))
 }
 
 fn request(uri: Uri, mut headers: HeaderMap) -> http::Request<()> {
-    const AGENT: &str = concat!("portico/", env!("CARGO_PKG_VERSION"));
     headers.insert(TE, HeaderValue::from_static("trailers"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
@@ -347,31 +428,6 @@ fn not_grpc(status: StatusCode) -> Status {
             status.as_u16()
         ),
     )
-}
-
-fn unavailable(cause: Arc<dyn Error + Send + Sync>) -> Status {
-    let mut status = Reason::Unavailable.status("the service cannot be reached");
-    status.set_source(cause);
-    status
-}
-
-pub(super) fn not_sent(error: impl Into<BoxError>) -> Status {
-    unavailable(Arc::new(NotSent::new(error)))
-}
-
-/// A call whose stream or connection failed. The peer says which streams it never looked at: those
-/// beyond its last one when it goes away, and those that it refuses (RFC 9113, sections 6.8 and 8.7).
-fn lost(error: h2::Error) -> Status {
-    let reason = error.reason();
-    let untouched = error.is_remote()
-        && (error.is_go_away() && reason == Some(Reset::NO_ERROR)
-            || error.is_reset() && reason == Some(Reset::REFUSED_STREAM));
-    tracing::debug!(error = &error as &dyn Error, untouched, "connection lost");
-    if untouched {
-        not_sent(error)
-    } else {
-        unavailable(Arc::new(error))
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{fmt::Display, ops::RangeInclusive};
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{Config, Shape};
-use crate::Secret;
+use crate::{Secret, backend::SEPARATOR};
 
 const DAY: u64 = 24 * 60 * 60;
 const LONGEST: u64 = 3650 * DAY;
@@ -44,8 +44,9 @@ pub(super) fn all(
     if all || shape == Shape::Auth {
         rules.auth(config, shape);
     }
-    rules.url("user.url", &config.user.url);
-    rules.url("auth.url", &config.auth.url);
+    rules.urls("user.url", &config.user.url);
+    rules.urls("auth.url", &config.auth.url);
+    rules.tls(config, shape);
     rules.url("auth.issuer", &config.auth.issuer);
     rules.fails(
         "auth.audience",
@@ -100,6 +101,38 @@ impl<O: Fn(&str) -> String> Rules<'_, O> {
         );
     }
 
+    /// The addresses of a service.
+    fn urls(&mut self, path: &str, urls: &str) {
+        for url in urls.split(SEPARATOR) {
+            self.url(path, url.trim());
+        }
+    }
+
+    fn tls(&mut self, config: &Config, shape: Shape) {
+        let tls = &config.tls;
+        let parts = [&tls.ca_file, &tls.cert_file, &tls.key_file];
+        let given = parts.iter().filter(|it| !it.as_os_str().is_empty()).count();
+        let fault = "tls.ca_file, tls.cert_file and tls.key_file come together, or none of them";
+        self.fails("tls.ca_file", !matches!(given, 0 | 3), fault);
+        if given == 3 && shape != Shape::Standalone {
+            for (path, urls) in [
+                ("user.url", &config.user.url),
+                ("auth.url", &config.auth.url),
+            ] {
+                let plain = urls
+                    .split(SEPARATOR)
+                    .any(|url| !url.trim().starts_with("https://"));
+                let fault = format!("{urls:?} is plain where [tls] is set; accepted: https://…");
+                self.fails(path, plain, fault);
+            }
+        }
+        let gateway = &config.gateway;
+        let parts = [&gateway.tls_cert_file, &gateway.tls_key_file];
+        let given = parts.iter().filter(|it| !it.as_os_str().is_empty()).count();
+        let fault = "the certificate and its key come together, or neither";
+        self.fails("gateway.tls_cert_file", given == 1, fault);
+    }
+
     fn database(&mut self, path: &str, url: &Secret) {
         let known = ["sqlite:", "postgres://", "postgresql://"]
             .iter()
@@ -125,6 +158,21 @@ impl<O: Fn(&str) -> String> Rules<'_, O> {
             gateway.reflect_interval_seconds,
             1..=3600,
         );
+        self.range(
+            "gateway.upstream_concurrency",
+            gateway.upstream_concurrency,
+            1..=1 << 16,
+        );
+        self.range(
+            "gateway.drain_delay_seconds",
+            gateway.drain_delay_seconds,
+            0..=300,
+        );
+        self.range(
+            "gateway.hedge_after_milliseconds",
+            gateway.hedge_after_milliseconds,
+            0..=60_000,
+        );
         for (name, url) in &gateway.upstreams {
             let path = "gateway.upstreams";
             let plain = name.starts_with(|c: char| c.is_ascii_lowercase())
@@ -139,8 +187,10 @@ impl<O: Fn(&str) -> String> Rules<'_, O> {
                 taken,
                 format!("`{name}` is the name of a service of Portico"),
             );
-            let good = url.parse::<http::Uri>().is_ok_and(|uri| {
-                matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
+            let good = url.split(SEPARATOR).all(|url| {
+                url.trim().parse::<http::Uri>().is_ok_and(|uri| {
+                    matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
+                })
             });
             let fault = format!("{name}: {url:?} is no URL; accepted: http://… or https://…");
             self.fails(path, !good, fault);

@@ -1,12 +1,20 @@
 //! What can be configured. Defaults and units stand in `default.toml`.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use portico_telemetry::LogFormat;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::Secret;
+use crate::{
+    Secret,
+    tls::{Client, Files},
+};
 
 /// Everything that can be configured, for every shape.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,6 +33,8 @@ pub struct Config {
     pub ops: OpsConfig,
     /// What processes share.
     pub cache: CacheConfig,
+    /// TLS between the processes.
+    pub tls: TlsConfig,
 }
 
 /// How logs look. What is logged follows `RUST_LOG`.
@@ -50,6 +60,29 @@ pub struct GatewayConfig {
     pub upstreams: BTreeMap<String, String>,
     /// How often the services' descriptors are looked at for changes.
     pub reflect_interval_seconds: u64,
+    /// The most calls that one worker has under way to one upstream.
+    pub upstream_concurrency: usize,
+    /// How late a read may be before another endpoint is asked as well; 0 means never.
+    pub hedge_after_milliseconds: u64,
+    /// How long a gateway that was told to stop goes on as before, while `/ready` says that it will not.
+    pub drain_delay_seconds: u64,
+    /// The certificate that the edge shows, with those between it and its CA; without it, it speaks no TLS.
+    pub tls_cert_file: PathBuf,
+    /// The private key of that certificate.
+    pub tls_key_file: PathBuf,
+}
+
+impl GatewayConfig {
+    /// What the edge speaks TLS with, if it does.
+    pub fn tls(&self) -> Option<Files> {
+        files(Path::new(""), &self.tls_cert_file, &self.tls_key_file)
+    }
+
+    /// How late a read may be before another endpoint is asked as well.
+    pub fn hedge_after(&self) -> Option<Duration> {
+        let after = Duration::from_millis(self.hedge_after_milliseconds);
+        (!after.is_zero()).then_some(after)
+    }
 }
 
 /// The user service, and how others reach it.
@@ -196,6 +229,46 @@ pub struct CacheConfig {
     /// Redis; without it each process remembers on its own.
     #[serde(default)]
     pub redis_url: Option<Secret>,
+}
+
+/// TLS between the processes. With all three files, services are reached by `https://` alone, and each side
+/// shows a certificate that the CA has signed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TlsConfig {
+    /// The CA's certificate.
+    pub ca_file: PathBuf,
+    /// This process' certificate.
+    pub cert_file: PathBuf,
+    /// Its private key.
+    pub key_file: PathBuf,
+}
+
+impl TlsConfig {
+    /// The files, where the processes speak TLS.
+    pub fn files(&self) -> Option<Files> {
+        files(&self.ca_file, &self.cert_file, &self.key_file)
+    }
+
+    /// How services of Portico are called. Must be called within a tokio runtime.
+    pub fn client(&self) -> anyhow::Result<Option<Client>> {
+        let files = self.files();
+        files.map(|it| Client::mutual(&it, false)).transpose()
+    }
+
+    /// How services of others are called: beside the CA, whom the machine trusts is trusted.
+    pub fn client_for_strangers(&self) -> anyhow::Result<Option<Client>> {
+        let files = self.files();
+        files.map(|it| Client::mutual(&it, true)).transpose()
+    }
+}
+
+fn files(ca: &Path, cert: &Path, key: &Path) -> Option<Files> {
+    let given = |path: &Path| (!path.as_os_str().is_empty()).then(|| path.to_owned());
+    Some(Files {
+        ca: given(ca),
+        cert: given(cert)?,
+        key: given(key)?,
+    })
 }
 
 /// Takes `name=url,name=url`, as a variable has it, or a table.

@@ -316,3 +316,51 @@ fn times_are_cut_to_microseconds() {
     let before = DateTime::from_timestamp(-5, 123_456_789).unwrap();
     assert_eq!(truncate(before).timestamp_subsec_nanos() % 1000, 0);
 }
+
+/// Whether PostgreSQL works on a statement with that in it, for anybody else than who asks.
+async fn works_on(db: &DatabaseConnection, mark: &str) -> bool {
+    let sql = format!(
+        "SELECT count(*) FROM pg_stat_activity \
+         WHERE state = 'active' AND pid <> pg_backend_pid() AND query LIKE '%{mark}%'"
+    );
+    let count: i64 = one(db, &sql).await.try_get_by_index(0).unwrap();
+    count > 0
+}
+
+#[tokio::test]
+async fn an_abandoned_statement_is_cancelled() {
+    let on_postgres = |it: &portico_testing::Database| it.url.starts_with("postgres");
+    for database in databases().into_iter().filter(on_postgres) {
+        let (db, watcher) = (open(&database.url).await, open(&database.url).await);
+        for mark in ["in_no_transaction", "in_a_transaction"] {
+            let sql = format!("SELECT 1 AS {mark} FROM pg_sleep(25)");
+            let asking = async {
+                if mark == "in_no_transaction" {
+                    one(&db, &sql).await;
+                } else {
+                    let tx = begin_write(&db).await.unwrap();
+                    one(&tx, &sql).await;
+                }
+            };
+            let seen = async {
+                while !works_on(&watcher, mark).await {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            };
+            tokio::select! {
+                () = asking => panic!("it sleeps for longer"),
+                () = seen => {}
+            }
+            // Its caller is gone now. Left alone, it would sleep for most of a minute yet.
+            let cancelled = async {
+                while works_on(&watcher, mark).await {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(10), cancelled)
+                .await
+                .expect("nobody waits for it");
+        }
+        one(&db, "SELECT 1").await;
+    }
+}

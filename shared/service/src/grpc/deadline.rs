@@ -8,12 +8,13 @@ use std::{
     time::Duration,
 };
 
-use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 use portico_proto::error::Reason;
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tonic::{Status, body::Body};
 use tower::Service;
+
+use crate::deadline;
 
 /// How much earlier than the caller the call gives up, so that the answer is this one: tonic's own
 /// timer starts a moment sooner, and answers `CANCELLED`.
@@ -44,11 +45,11 @@ where
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let Some(timeout) = timeout(request.headers()) else {
+        let Some(timeout) = deadline::asked(request.headers()) else {
             return Box::pin(self.0.call(request));
         };
         let deadline = Instant::now() + timeout.saturating_sub(EARLIER);
-        let answer = self.0.call(request);
+        let answer = deadline::within(deadline, self.0.call(request));
         Box::pin(async move {
             let Ok(answer) = timeout_at(deadline, answer).await else {
                 return Ok(passed().into_http());
@@ -69,26 +70,6 @@ where
 
 fn passed() -> Status {
     Reason::DeadlineExceeded.status("the deadline passed before the call was done")
-}
-
-/// The call's `grpc-timeout`: at most eight digits and a unit (gRPC over HTTP/2, "Requests"). A
-/// malformed one counts as none.
-fn timeout(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get("grpc-timeout")?.to_str().ok()?;
-    let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
-    if !(1..=8).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let count: u64 = digits.parse().ok()?;
-    match unit {
-        "H" => Some(Duration::from_secs(count * 3600)),
-        "M" => Some(Duration::from_secs(count * 60)),
-        "S" => Some(Duration::from_secs(count)),
-        "m" => Some(Duration::from_millis(count)),
-        "u" => Some(Duration::from_micros(count)),
-        "n" => Some(Duration::from_nanos(count)),
-        _ => None,
-    }
 }
 
 /// A response body that ends with `DEADLINE_EXCEEDED` when the deadline passes before its last frame.
@@ -133,34 +114,5 @@ impl http_body::Body for Until {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(value: &str) -> Option<Duration> {
-        let mut headers = HeaderMap::new();
-        headers.insert("grpc-timeout", value.parse().unwrap());
-        timeout(&headers)
-    }
-
-    #[test]
-    fn timeouts_are_read_as_the_protocol_writes_them() {
-        assert_eq!(of("3H"), Some(Duration::from_hours(3)));
-        assert_eq!(of("2M"), Some(Duration::from_mins(2)));
-        assert_eq!(of("10S"), Some(Duration::from_secs(10)));
-        assert_eq!(of("250m"), Some(Duration::from_millis(250)));
-        assert_eq!(of("7u"), Some(Duration::from_micros(7)));
-        assert_eq!(of("99999999n"), Some(Duration::from_nanos(99_999_999)));
-        for malformed in ["", "S", "10", "-1S", "+1S", "1.5S", "123456789S", "1é"] {
-            let mut headers = HeaderMap::new();
-            headers.insert(
-                "grpc-timeout",
-                http::HeaderValue::from_str(malformed).unwrap(),
-            );
-            assert_eq!(timeout(&headers), None, "{malformed}");
-        }
     }
 }

@@ -49,7 +49,7 @@ async fn served(backend: Backend) -> (SocketAddr, CancellationToken, JoinHandle<
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let server = serve(listener, backend, stop.clone());
+    let server = serve(listener, None, backend, stop.clone());
     let server = Handle::current().spawn(async { server.await.unwrap() });
     (address, stop, server)
 }

@@ -1,6 +1,9 @@
-use std::{convert::Infallible, net::SocketAddr};
+use std::{convert::Infallible, error::Error, net::SocketAddr};
 
-use h2::server::{self, SendResponse};
+use h2::{
+    Reason as Reset,
+    server::{self, SendResponse},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -10,7 +13,7 @@ use tokio::{
 };
 use tonic::metadata::MetadataValue;
 
-use super::*;
+use super::{super::never_sent, *};
 
 const SOON: Duration = Duration::from_secs(5);
 

@@ -1,0 +1,125 @@
+//! How many calls an upstream bears at a time.
+//!
+//! More by an eighth while calls that want to begin have to wait and those under way are answered at their
+//! usual pace; fewer by an eighth when most of them are late. What lies between stays as it is. So an
+//! upstream that is asked for more than it can do gets about as much as keeps it busy, and answers that much.
+
+use std::time::{Duration, Instant};
+
+/// The limit at first, to which it also returns when nothing is the matter.
+const FIRST: usize = 128;
+
+/// However slow an upstream is, so many are tried.
+const FEWEST: usize = 4;
+
+/// After how long the answers are weighed, and how many there must be.
+const WINDOW: Duration = Duration::from_millis(100);
+const ENOUGH: u32 = 10;
+
+/// A limit that finds itself.
+#[derive(Debug)]
+pub(super) struct Limit {
+    now: usize,
+    most: usize,
+    began: Instant,
+    answers: u32,
+    late: u32,
+    pressed: bool,
+    /// Whether the last window was.
+    was_pressed: bool,
+}
+
+impl Limit {
+    pub fn new(most: usize) -> Self {
+        Self {
+            now: FIRST.min(most),
+            most,
+            began: Instant::now(),
+            answers: 0,
+            late: 0,
+            pressed: false,
+            was_pressed: false,
+        }
+    }
+
+    pub fn now(&self) -> usize {
+        self.now
+    }
+
+    /// Somebody has to wait.
+    pub fn press(&mut self) {
+        self.pressed = true;
+    }
+
+    /// Whether somebody had to wait of late.
+    pub fn is_pressed(&self) -> bool {
+        self.pressed || self.was_pressed
+    }
+
+    /// Takes note of an answer. `true` when the limit may have changed.
+    pub fn note(&mut self, late: bool, now: Instant) -> bool {
+        self.answers += 1;
+        self.late += u32::from(late);
+        if self.answers < ENOUGH || now.duration_since(self.began) < WINDOW {
+            return false;
+        }
+        let step = (self.now / 8).max(1);
+        if self.late * 2 > self.answers {
+            self.now = (self.now - step).max(FEWEST.min(self.most));
+        } else {
+            let wanted_and_borne = self.pressed && self.late * 5 <= self.answers;
+            let forgotten = !self.pressed && self.now < FIRST;
+            if wanted_and_borne || forgotten {
+                self.now = (self.now + step).min(self.most);
+            }
+        }
+        self.was_pressed = self.pressed;
+        (self.began, self.answers, self.late, self.pressed) = (now, 0, 0, false);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So many windows of answers, of which `late` in ten are late.
+    fn windows(limit: &mut Limit, count: u32, late: u32, pressed: bool) {
+        for _ in 0..count {
+            if pressed {
+                limit.press();
+            }
+            let then = limit.began + WINDOW;
+            for answer in 0..10 {
+                limit.note(answer < late, then);
+            }
+        }
+    }
+
+    #[test]
+    fn it_grows_while_it_is_wanted_and_borne() {
+        let mut limit = Limit::new(512);
+        windows(&mut limit, 100, 0, false);
+        assert_eq!(limit.now(), FIRST, "nobody has to wait");
+        windows(&mut limit, 100, 0, true);
+        assert_eq!(limit.now(), 512);
+    }
+
+    #[test]
+    fn it_shrinks_when_most_are_late_and_comes_back() {
+        let mut limit = Limit::new(512);
+        windows(&mut limit, 3, 6, true);
+        assert!(limit.now() < FIRST);
+        let there = limit.now();
+        windows(&mut limit, 10, 4, true);
+        assert_eq!(
+            limit.now(),
+            there,
+            "some are late, which is how it should be"
+        );
+        windows(&mut limit, 100, 10, true);
+        assert_eq!(limit.now(), FEWEST);
+        windows(&mut limit, 100, 0, false);
+        assert_eq!(limit.now(), FIRST);
+    }
+}
