@@ -84,7 +84,7 @@ async fn main() -> anyhow::Result<()> {
     let served = served.map(|(address, routes, descriptors)| {
         let backend = assemble(routes, descriptors, frame.readiness.clone());
         let stop = frame.stop.clone();
-        async move { anyhow::Ok(serve(bind(address).await?, backend, stop).await?) }
+        async move { anyhow::Ok(serve(bind(address).await?, None, backend, stop).await?) }
     });
     let [user, auth, open] = served;
     let stopped = async {
