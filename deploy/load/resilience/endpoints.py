@@ -23,7 +23,7 @@ def main():
 
 
 def run(fleet, options):
-    users = fleet.make_users(20)
+    since, users = time.monotonic(), fleet.make_users(20)
     paths = [f"/api/v1/users/{user}" for user in users] + ["/api/v1/users?pageSize=20"] * 5
     gateway, marks = fleet.gateways[0], []
 
@@ -55,6 +55,7 @@ def run(fleet, options):
         print(f"   {what:16} {len(part):8} {failed:6} {times[0]:8.1f} {times[1]:8.1f} {times[2]:8.1f} {spent[-1]:10.1%}")
     p99 = percentile(load.answers, 0.99, False) * 1000
     rise = (end[1] - marks[1][2]) / (end[0] - marks[1][1]) / max(spent[0], 0.01)
+    load.show_failed(since)
     holds = [verdict(f"no request of {len(load.answers)} failed ({load.statuses()})", not load.failed())]
     if options.p99:
         holds.append(verdict(f"p99 of all is {p99:.1f} ms (below {options.p99:.0f})", p99 < options.p99))

@@ -25,10 +25,15 @@ class Load:
         for child in self.children:
             child.join()
 
-    # Each answer: when it was due, how long it took from then (seconds), and its status (0: none).
+    # Each answer: when it was due, how long it took from then (seconds), its status (0: none), and what was asked and
+    # answered where that was no success.
 
     def statuses(self):
-        return dict(collections.Counter(status for _, _, status in self.answers))
+        return dict(collections.Counter(answer[2] for answer in self.answers))
+
+    def show_failed(self, since):
+        for due, took, status, said in self.failed()[:20]:
+            print(f"   {due - since:6.1f} s: {status} after {took:.2f} s: {said}")
 
     def failed(self):
         return [answer for answer in self.answers if not 200 <= answer[2] < 300]
@@ -38,7 +43,7 @@ class Load:
 
 
 def percentile(answers, part, good_only=True):
-    took = sorted(took for _, took, status in answers if not good_only or 200 <= status < 300)
+    took = sorted(answer[1] for answer in answers if not good_only or 200 <= answer[2] < 300)
     return took[min(int(len(took) * part), len(took) - 1)] if took else float("inf")
 
 
@@ -48,7 +53,7 @@ def run(port, paths, token, rate, connections, patience, stop, queue):
 
     requests = [written(request, token) for request in paths]
     selector, answers, idle, waiting = selectors.DefaultSelector(), [], collections.deque(), collections.deque()
-    busy, made, begun = {}, 0, time.monotonic()
+    busy, made, sent, begun = {}, 0, 0, time.monotonic()
 
     def connect():
         sock = socket.create_connection(("127.0.0.1", port), timeout=patience)
@@ -62,15 +67,17 @@ def run(port, paths, token, rate, connections, patience, stop, queue):
         sock.close()
 
     def send(sock, due, request):
-        busy[sock] = [due, b""]
+        busy[sock] = [due, b"", request]
         try:
             sock.sendall(request)
         except OSError:
             finish(sock, 0, keep=False)
 
     def finish(sock, status, keep=True):
-        due, _ = busy.pop(sock)
-        answers.append((due, time.monotonic() - due, status))
+        due, read, request = busy.pop(sock)
+        body = read.partition(b"\r\n\r\n")[2]
+        said = "" if 200 <= status < 300 else f"{request[:40]} {body[:200]}"
+        answers.append((due, time.monotonic() - due, status, said))
         if keep:
             idle.append(sock)
         else:
@@ -86,9 +93,10 @@ def run(port, paths, token, rate, connections, patience, stop, queue):
             try:
                 sock = idle.popleft() if idle else connect()
             except OSError:
-                answers.append((due, time.monotonic() - due, 0))
+                answers.append((due, time.monotonic() - due, 0, "no connection"))
                 continue
-            send(sock, due, requests[len(answers) % len(requests)])
+            send(sock, due, requests[sent % len(requests)])
+            sent += 1
         for key, _ in selector.select(0.001):
             sock = key.fileobj
             try:
@@ -112,7 +120,7 @@ def run(port, paths, token, rate, connections, patience, stop, queue):
                 finish(sock, *whole)
         if stop.is_set():
             waiting.clear()
-        for sock, (due, _) in list(busy.items()):
+        for sock, (due, _, _) in list(busy.items()):
             if time.monotonic() - due > patience:
                 finish(sock, 0, keep=False)
     queue.put(answers)

@@ -17,6 +17,7 @@ defaults
     timeout connect 2s
     timeout client 30s
     timeout server 30s
+    timeout check 5s
     retries 3
     option redispatch
 frontend edge
@@ -62,6 +63,7 @@ def run(fleet, port, options):
     sign_in = ("POST", "/api/v1/auth/login", json.dumps({"email": ADMIN[0], "password": ADMIN[1]}))
     mix = (reads * 8)[:190] + [write] * 9 + [sign_in]
     time.sleep(1)
+    since = time.monotonic()
     with Load(port, mix, fleet.token, options.rate, connections=64) as load:
         time.sleep(2)
         for member in fleet.all():
@@ -73,16 +75,13 @@ def run(fleet, port, options):
             ready = time.monotonic()
             # HAProxy has to see it too before the other one goes.
             time.sleep(1.5)
-            part = load_line(member, stopped - began, ready - stopped)
-            print(part, flush=True)
+            print(f"   {began - since:6.1f} s: {member.name} {member.number} stopped within {stopped - began:.1f} s, "
+                  f"was ready again {ready - stopped:.1f} s later", flush=True)
         time.sleep(2)
     p50, p99 = (percentile(load.answers, part, False) * 1000 for part in (0.5, 0.99))
     print(f"   {len(load.answers)} requests, p50 {p50:.1f} ms, p99 {p99:.1f} ms")
+    load.show_failed(since)
     return verdict(f"no request failed ({load.statuses()})", not load.failed())
-
-
-def load_line(member, stopping, starting):
-    return f"   {member.name} {member.number}: stopped after {stopping:.1f} s, ready again after {starting:.1f} s"
 
 
 if __name__ == "__main__":

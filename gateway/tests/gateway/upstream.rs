@@ -137,3 +137,71 @@ async fn a_stop_waits_for_what_runs() {
     assert_eq!(response.unwrap().status(), 200);
     edge.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_rpc_has_the_time_that_its_policy_gives() {
+    const HURRIED: &str = r#"
+        rpc Hurry(Order) returns (Order) {
+          option (google.api.http) = {get: "/api/v1/hurried/{name}"};
+          option (portico.policy.v1.policy) = {
+            access: ACCESS_PUBLIC
+            timeout: {nanos: 300000000}
+          };
+        }
+    "#;
+    let orders = Orders::deploy("127.0.0.1:0", HURRIED, Reflection::V1).await;
+    let edge = Edge::start_with(Start {
+        upstreams: vec![("orders", orders.url())],
+        ..Start::default()
+    })
+    .await;
+    eventually("the service is mounted", || async {
+        let hurried = edge.get("/api/v1/hurried/o-1").send().await.unwrap();
+        hurried.status() == 200
+    })
+    .await;
+    let started = Instant::now();
+    let response = edge.get("/api/v1/hurried/slow").send().await.unwrap();
+    problem(response, 504, "DEADLINE_EXCEEDED").await;
+    // The gateway's own is ten seconds.
+    assert!(started.elapsed() < Duration::from_secs(8));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_upstream_cannot_do_is_refused_and_the_gateway_goes_on_answering() {
+    let orders = Orders::start().await;
+    let edge = Edge::start_with(Start {
+        upstreams: vec![("orders", orders.url())],
+        settings: vec![("GATEWAY__UPSTREAM_CONCURRENCY", "1")],
+        ..Start::default()
+    })
+    .await;
+    let status = || async { edge.get(ORDER).send().await.unwrap().status().as_u16() };
+    eventually("the service is mounted", || async { status().await == 200 }).await;
+    let holding = edge.get("/api/v1/orders/slow").send();
+    let others = async {
+        eventually("the only place is taken", || async {
+            status().await == 503
+        })
+        .await;
+        let all = (0..40).map(|_| edge.get(ORDER).send());
+        let all = futures_util::future::join_all(all);
+        let health = async {
+            for path in ["/health", "/ready"] {
+                assert_eq!(edge.get(path).send().await.unwrap().status(), 200);
+            }
+        };
+        tokio::join!(all, health).0
+    };
+    let others = tokio::select! {
+        _ = holding => panic!("it takes longer"),
+        others = others => others,
+    };
+    for response in others {
+        let response = response.unwrap();
+        assert_eq!(response.headers()["retry-after"], "1");
+        problem(response, 503, "OVERLOADED").await;
+    }
+    // The caller who held the place has gone.
+    eventually("there is room again", || async { status().await == 200 }).await;
+}
