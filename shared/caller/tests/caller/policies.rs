@@ -367,8 +367,11 @@ fn broken_bytes_in_an_option_close_their_method() {
         let mut pool = DescriptorPool::new();
         pool.decode_file_descriptor_proto(broken.as_slice())
             .unwrap();
-        pool.decode_file_descriptor_proto(pool_file("google/protobuf/descriptor.proto").as_slice())
-            .unwrap();
+        for import in ["descriptor", "duration"] {
+            let import = pool_file(&format!("google/protobuf/{import}.proto"));
+            pool.decode_file_descriptor_proto(import.as_slice())
+                .unwrap();
+        }
         pool.decode_file_descriptor_proto(definition.encode_to_vec().as_slice())
             .unwrap();
 
