@@ -74,8 +74,8 @@ measure() { # what, path, goal of auth, goal with the gateway; 0 is none
     -v g="$gateway" -v hz="$hertz" -v goal="$3" -v both="$4" 'BEGIN {
       alone = r * hz / a; sum = r * hz / (a + g)
       printf "%-12s %10.0f %8.2f %8.2f %14.0f %14.0f", what, r / us * 1e6, p50 / 1e3, p99 / 1e3, alone, sum
-      if (goal) printf "   goal %d: %s", goal, alone >= goal ? "reached" : "missed"
-      if (both) printf ", %d: %s", both, sum >= both ? "reached" : "missed"
+      if (goal) printf "   goal %d: %s", goal, (alone >= goal ? "reached" : "missed")
+      if (both) printf ", %d: %s", both, (sum >= both ? "reached" : "missed")
       print ""
     }'
 }
