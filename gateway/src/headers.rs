@@ -22,7 +22,7 @@ static USER_AGENT: HeaderName = HeaderName::from_static("portico-user-agent");
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static REQUEST_ID: HeaderName = HeaderName::from_static(request_id::HEADER);
 static TRACEPARENT: HeaderName = HeaderName::from_static(propagation::TRACEPARENT);
-static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+static TRACESTATE: HeaderName = HeaderName::from_static(propagation::TRACESTATE);
 
 /// The longest `User-Agent` that is passed on, in bytes.
 const LONGEST_USER_AGENT: usize = 512;
@@ -105,8 +105,8 @@ fn passed_on(
     out
 }
 
-/// Copies the client's W3C trace context, the parent of the request's span.
-pub fn trace_context(headers: &EdgeHeaders, out: &mut HeaderMap) {
+/// Copies the client's W3C trace context.
+fn trace_context(headers: &EdgeHeaders, out: &mut HeaderMap) {
     for name in [&TRACEPARENT, &TRACESTATE] {
         if let Some(value) = headers.get(name.as_str())
             && let Ok(mut value) = HeaderValue::from_bytes(value.as_bytes())

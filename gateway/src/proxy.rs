@@ -261,7 +261,7 @@ pub fn refused(route: &Route, status: &Status, origin: &Origin<'_>) -> Problem {
     let (rpc, code) = (&route.rpc, status.code());
     if problem.status().is_server_error() {
         let cause = std::error::Error::source(status).map(|it| it as &dyn std::error::Error);
-        error!(%rpc, ?code, message = status.message(), cause, "the upstream failed");
+        error!(%rpc, ?code, message = status.message(), error = cause, "the upstream failed");
     } else {
         debug!(%rpc, ?code, message = status.message(), "the upstream refused");
     }

@@ -15,7 +15,6 @@ use actix_web::{
 };
 use portico_telemetry::{http as metrics, request_id};
 use portico_transcode::Found;
-use tracing::Instrument;
 
 use crate::{
     caller,
@@ -28,7 +27,7 @@ use crate::{
     trace,
 };
 
-/// What metrics and traces call a request that met no route.
+/// What metrics call a request that met no route.
 static UNMATCHED: LazyLock<Arc<str>> = LazyLock::new(|| "unmatched".into());
 
 /// Fills the application of one worker. Everything goes through [`serve`]: routes come from contracts,
@@ -53,22 +52,23 @@ async fn serve(
     let contract = edge.shared.contracts.current();
     let found = contract.find(request.method().as_str(), request.path());
     let template = match &found {
-        Found::Route { value, .. } => &value.template,
-        Found::MethodNotAllowed { .. } | Found::NotFound => &UNMATCHED,
+        Found::Route { value, .. } => Some(&value.template),
+        Found::MethodNotAllowed { .. } | Found::NotFound => None,
     };
 
-    let span = trace::span(&request, template, &id);
-    let answer = answer(&edge, &request, body, &found, &id, started)
-        .instrument(span.clone())
+    let route = template.map(|it| &**it);
+    let trace = trace::begin(&request, route, &id);
+    let answer = trace
+        .scope(answer(&edge, &request, body, &found, &id, started))
         .await;
     let mut response = answer.unwrap_or_else(|problem| problem.into_response(&id));
     headers::finish(response.headers_mut(), &id);
 
     let status = response.status().as_u16();
-    trace::close(&span, status);
+    trace::close(&trace, &request, route, &id, status);
     metrics::observe(
         request.method().as_str(),
-        template,
+        template.unwrap_or(&UNMATCHED),
         status,
         started.elapsed(),
     );

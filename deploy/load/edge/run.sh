@@ -74,7 +74,7 @@ free_ports() {
     (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port" && found=$((found + 1)); }
   done
 }
-mapfile -t ports < <(free_ports 7)
+mapfile -t ports < <(free_ports 8)
 user_port=${ports[0]} open_port=${ports[1]} auth_port=${ports[6]}
 
 # start NAME COMMAND…: in the background, its output in a log of that name.
@@ -116,9 +116,13 @@ urls[alone]=http://127.0.0.1:${ports[2]}/open/v1
 # What everybody gets: token, limits, metrics, and spans for the log lines.
 gateway checked "${ports[3]}"
 urls[checked]=http://127.0.0.1:${ports[3]}/api/v1
-# The same with a collector, and nothing said about sampling: the spans of every request are exported.
+# The same with a collector, and nothing said about sampling: a tenth of all requests is recorded.
 gateway traced "${ports[4]}" "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:$user_port"
 urls[traced]=http://127.0.0.1:${ports[4]}/api/v1
+# Every request is.
+gateway recorded "${ports[7]}" "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:$user_port" \
+  OTEL_TRACES_SAMPLER=always_on
+urls[recorded]=http://127.0.0.1:${ports[7]}/api/v1
 
 sed -e "/^#/! {s|LISTEN_PORT|${ports[5]}|; s|DESCRIPTORS|$work/open.binpb|; s|UPSTREAM_PORT|$open_port|}" \
   "$here/envoy.yaml" >"$work/envoy.yaml"
@@ -126,7 +130,7 @@ start envoy "${on_edge[@]}" envoy --config-path "$work/envoy.yaml" --concurrency
   --log-level warning --disable-hot-restart
 urls[envoy]=http://127.0.0.1:${ports[5]}/open/v1
 
-edges=(envoy alone checked traced)
+edges=(envoy alone checked traced recorded)
 cases=(one page)
 declare -A paths=([one]="/users/$user" [page]='/users')
 declare -A queries=([one]="" [page]="?pageSize=100")

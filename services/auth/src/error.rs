@@ -142,7 +142,10 @@ impl From<Error> for Status {
                 Reason::Unavailable.retry_after("accounts cannot be reached at the moment", RETRY)
             }
             Error::Storage(cause) if cause.is_temporary() => {
-                tracing::warn!(%cause, "the database is away");
+                tracing::warn!(
+                    error = &cause as &dyn std::error::Error,
+                    "the database is away"
+                );
                 Reason::Unavailable.retry_after("the service is not available", RETRY)
             }
             cause @ (Error::Storage(_)
@@ -150,7 +153,7 @@ impl From<Error> for Status {
             | Error::SealedFactor(_)
             | Error::NoSigningKey
             | Error::BreachedPasswords(_)) => {
-                tracing::error!(%cause, "a call failed");
+                tracing::error!(error = &cause as &dyn std::error::Error, "a call failed");
                 Reason::Internal.status("the service made a mistake")
             }
         }

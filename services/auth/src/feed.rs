@@ -13,9 +13,11 @@ use portico_proto::{
     error::Reason,
     user::v1::{UserEvent, WatchResponse},
 };
+use portico_telemetry::trace;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
+use tracing::Instrument;
 
 use crate::{core::Core, lease::Lease, storage};
 
@@ -32,6 +34,7 @@ const ACKNOWLEDGE_EVERY: Duration = Duration::from_mins(1);
 
 /// Follows the feed until `stop`, whenever the lease is held.
 pub(crate) async fn run(core: Arc<Core>, lease: Lease, stop: CancellationToken) {
+    metrics::gauge!("auth_feed_connected").set(0);
     stop.run_until_cancelled(async {
         loop {
             match lease.hold(follow_on(&core)).await {
@@ -75,6 +78,7 @@ async fn follow(core: &Core) -> storage::Result<ControlFlow<(), bool>> {
         Ok(stream) => stream,
         Err(status) => return broken(core, cursor, &status, false).await,
     };
+    let _connected = Connected::begin();
     let (mut progress, mut told) = (false, Instant::now());
     core.users.acknowledge(cursor).await;
     loop {
@@ -117,8 +121,32 @@ async fn broken(
     Ok(ControlFlow::Continue(progress))
 }
 
+/// Shows that this process follows the feed, until it is dropped.
+struct Connected;
+
+impl Connected {
+    fn begin() -> Self {
+        metrics::gauge!("auth_feed_connected").set(1);
+        Self
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        metrics::gauge!("auth_feed_connected").set(0);
+    }
+}
+
 /// Applies a batch and moves the cursor, in one transaction; then tells the world.
 async fn apply(core: &Core, cursor: i64, batch: WatchResponse) -> storage::Result<i64> {
+    let causes = batch.events.iter().map(|event| &*event.traceparent);
+    let span = trace::caused_by(causes, || {
+        tracing::info_span!("apply-events", events = batch.events.len())
+    });
+    apply_all(core, cursor, batch).instrument(span).await
+}
+
+async fn apply_all(core: &Core, cursor: i64, batch: WatchResponse) -> storage::Result<i64> {
     let events: Vec<UserEvent> = batch
         .events
         .into_iter()

@@ -1,5 +1,6 @@
 //! Sign-in with an address and a password.
 
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
@@ -114,7 +115,9 @@ pub(crate) async fn check(
     password: Password,
 ) -> Result<Option<Account>, Error> {
     let stored = account.as_ref().and_then(|account| account.phc.as_ref());
-    let (password, verdict) = core.passwords.verify(password, stored).await?;
+    let verifying = core.passwords.verify(password, stored);
+    let verifying = verifying.instrument(tracing::info_span!("verify-password"));
+    let (password, verdict) = verifying.await?;
     let Some(mut account) = account else {
         return Ok(None);
     };

@@ -18,6 +18,7 @@ impl Program for Auth {
     async fn serve(process: &Process) -> anyhow::Result<()> {
         let (config, frame) = (&process.config, &process.frame);
         let db = database::connect(&config.auth.database_url, config.auth.pool_size).await?;
+        let db = database::observe("auth", db, frame);
         database::supervise::<Migrator>(&db, frame).await?;
         let redis = config.cache.redis_url.as_ref().map(Secret::expose);
         let cache = portico_cache::connect(redis).await?;

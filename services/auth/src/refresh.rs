@@ -1,5 +1,6 @@
 //! A refresh token for a new pair of tokens.
 
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
@@ -52,6 +53,18 @@ pub(crate) struct Owner {
 /// Another client's token is refused and nothing else happens to it: it may have been stolen from there,
 /// but who holds it cannot use it.
 pub(crate) async fn refresh(core: &Core, refresh: Refresh<'_>) -> Result<Grant, Error> {
+    let span = tracing::info_span!("rotate-refresh-token");
+    let outcome = rotate(core, refresh).instrument(span).await;
+    let label = match &outcome {
+        Ok(_) => "success",
+        Err(Error::InvalidGrant) => "refused",
+        Err(_) => "failed",
+    };
+    metrics::counter!("auth_refreshes_total", "outcome" => label).increment(1);
+    outcome
+}
+
+async fn rotate(core: &Core, refresh: Refresh<'_>) -> Result<Grant, Error> {
     let presented = RefreshToken::parse(refresh.token).ok_or(Error::InvalidGrant)?;
     let successor = core.successors.next(&presented);
     let now = core.clock.now();

@@ -4,6 +4,7 @@
 //! any point leaves either nothing or a note by which anybody can finish, and asking the user service
 //! again with the same id is harmless. A taken address takes the same steps as a free one.
 
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
@@ -43,6 +44,21 @@ pub(crate) async fn register(
     ask: Register,
     mark: Option<&str>,
 ) -> Result<Outcome, Error> {
+    let span = tracing::info_span!("register");
+    let outcome = attempt(core, ask, mark).instrument(span).await;
+    let label = match &outcome {
+        Ok(Outcome::Created(_)) => "created",
+        Ok(Outcome::Taken) => "taken",
+        Err(Error::Invalid(_)) => "invalid",
+        Err(Error::Overloaded(_)) => "overloaded",
+        Err(Error::TooManyAttempts(_)) => "limited",
+        Err(_) => "failed",
+    };
+    metrics::counter!("auth_registrations_total", "outcome" => label).increment(1);
+    outcome
+}
+
+async fn attempt(core: &Core, ask: Register, mark: Option<&str>) -> Result<Outcome, Error> {
     let password = NewPassword::parse("password", &ask.password);
     let password = password.map_err(|fault| Error::Invalid(vec![fault]))?;
     let phc = core.passwords.hash(password).await?;

@@ -54,6 +54,8 @@ pub async fn start(config: &Config, frame: &Frame) -> anyhow::Result<System> {
     let (config, folder) = data::prepare(config)?;
     let users_db = database::connect(&config.user.database_url, config.user.pool_size).await?;
     let auth_db = database::connect(&config.auth.database_url, config.auth.pool_size).await?;
+    let users_db = database::observe("user", users_db, frame);
+    let auth_db = database::observe("auth", auth_db, frame);
     database::migrate::<portico_user::Migrator>(&users_db).await?;
     database::migrate::<portico_auth::Migrator>(&auth_db).await?;
 

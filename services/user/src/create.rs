@@ -1,3 +1,5 @@
+use tracing::{Instrument, info_span};
+
 use crate::{
     domain::{Account, NewAccount, Roles, UserId},
     error::{Error, Result},
@@ -10,7 +12,9 @@ impl Users {
     ///
     /// With a key, the same caller may ask again and gets the account of the first time, as it is now.
     pub async fn create(&self, new: NewAccount, repeat: Option<Repeat>) -> Result<Account> {
-        persist(|| self.try_create(new.clone(), repeat.as_ref())).await
+        persist(|| self.try_create(new.clone(), repeat.as_ref()))
+            .instrument(info_span!("create-user"))
+            .await
     }
 
     async fn try_create(&self, new: NewAccount, repeat: Option<&Repeat>) -> Result<Account> {

@@ -191,7 +191,10 @@ fn storage_status(error: &storage::Error) -> Status {
             Duration::from_millis(100),
         ),
         storage::Error::Away(cause) => {
-            tracing::warn!(error = %cause, "the database is away");
+            tracing::warn!(
+                error = cause as &dyn std::error::Error,
+                "the database is away"
+            );
             Reason::Unavailable.retry_after(
                 "the service cannot reach its database; try again",
                 Duration::from_secs(1),
@@ -203,7 +206,10 @@ fn storage_status(error: &storage::Error) -> Status {
         }
         .into(),
         storage::Error::Failed(cause) => {
-            tracing::error!(error = %cause, "a statement failed");
+            tracing::error!(
+                error = cause as &dyn std::error::Error,
+                "a statement failed"
+            );
             Reason::Internal.status("something went wrong here")
         }
         storage::Error::Corrupt(what) => {

@@ -1,5 +1,7 @@
 use std::collections::HashMap;
 
+use tracing::{Instrument, Span, info_span};
+
 use crate::{
     domain::{Account, UserId},
     error::{Error, Result},
@@ -9,12 +11,14 @@ use crate::{
 impl Users {
     /// The account with that id. One statement.
     pub async fn get(&self, id: UserId) -> Result<Account> {
-        self.storage.find(id).await?.ok_or(Error::UserNotFound)
+        let found = self.storage.find(id).instrument(span(id)).await?;
+        found.ok_or(Error::UserNotFound)
     }
 
     /// The account with that id, also when it was deleted and not purged yet. One statement.
     pub async fn get_any(&self, id: UserId) -> Result<Account> {
-        self.storage.find_any(id).await?.ok_or(Error::UserNotFound)
+        let found = self.storage.find_any(id).instrument(span(id)).await?;
+        found.ok_or(Error::UserNotFound)
     }
 
     /// The accounts with those ids, in their order and as often as they are named; and the ids that name
@@ -34,4 +38,8 @@ impl Users {
         }
         Ok((accounts, missing))
     }
+}
+
+fn span(id: UserId) -> Span {
+    info_span!("get-user", user.id = %id)
 }

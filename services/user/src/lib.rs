@@ -22,6 +22,7 @@ mod server;
 mod storage;
 mod sweep;
 mod transfer;
+mod unread;
 mod update;
 mod users;
 mod watch;

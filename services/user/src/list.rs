@@ -1,3 +1,5 @@
+use tracing::{Instrument, info_span};
+
 use crate::{
     domain::{Cursor, Listing, Page, PageSize, TotalSize},
     error::Result,
@@ -12,7 +14,8 @@ impl Users {
         behind: Option<&Cursor>,
         size: PageSize,
     ) -> Result<Page> {
-        Ok(self.storage.page(listing, behind, size).await?)
+        let page = self.storage.page(listing, behind, size);
+        Ok(page.instrument(info_span!("list-users")).await?)
     }
 
     /// How many accounts a list has, as far as they are counted.

@@ -27,6 +27,7 @@ impl Program for User {
         let verifier = Verifier::new(issuer, audience, keys, denylist, frame.clock.clone());
 
         let db = database::connect(&config.user.database_url, config.user.pool_size).await?;
+        let db = database::observe("user", db, frame);
         let backend = portico_user::start(config, db, verifier, frame).await?;
         process.serve_grpc(config.user.listen, backend).await?;
         Ok(())

@@ -24,6 +24,7 @@ use crate::{
     purge,
     retention::{self, Retention},
     storage::Storage,
+    unread,
     users::Users,
 };
 
@@ -73,8 +74,10 @@ pub async fn start(
         .add_service(guard.named_layer(transfer))
         .add_service(guard.named_layer(UserWatchServiceServer::new(events.clone())))
         .add_service(guard.named_layer(UserEventsServer::new(events)));
+    let unread = unread::run(Arc::clone(&users), frame.stop.clone());
     let retention = retention::run(users, Retention::new(&config.user), frame.stop.clone());
     frame.tasks.spawn(retention);
+    frame.tasks.spawn(unread);
     Ok(grpc::assemble(
         routes,
         DESCRIPTOR_SET,

@@ -1,3 +1,5 @@
+use tracing::{Instrument, info_span};
+
 use crate::{
     domain::{Account, Change, Etag, UserId},
     error::{Error, Result},
@@ -7,7 +9,9 @@ use crate::{
 impl Users {
     /// Changes what an account tells of its person. Values that it has already leave it as it is.
     pub async fn update(&self, id: UserId, change: Change, etag: Option<Etag>) -> Result<Account> {
-        persist(|| self.try_update(id, change.clone(), etag.as_ref())).await
+        persist(|| self.try_update(id, change.clone(), etag.as_ref()))
+            .instrument(info_span!("update-user", user.id = %id))
+            .await
     }
 
     async fn try_update(&self, id: UserId, change: Change, etag: Option<&Etag>) -> Result<Account> {

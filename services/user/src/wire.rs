@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use portico_proto::user::v1 as pb;
+use portico_telemetry::trace::current_cause;
 use prost_types::{ListValue, Struct, Value, value::Kind};
 use serde_json::{Map, Value as Json};
 
@@ -93,6 +94,7 @@ fn told(change: pb::UserChange, now: DateTime<Utc>) -> pb::UserEvent {
         sequence: 0,
         time: Some(time(now)),
         change: Some(pb::user_event::Change::User(change)),
+        traceparent: current_cause().unwrap_or_default(),
     }
 }
 
@@ -143,6 +145,7 @@ pub fn role_event(changed: &Role, now: DateTime<Utc>) -> pb::UserEvent {
         sequence: 0,
         time: Some(time(now)),
         change: Some(pb::user_event::Change::Role(role(changed))),
+        traceparent: current_cause().unwrap_or_default(),
     }
 }
 
@@ -155,6 +158,7 @@ pub fn role_deletion_event(name: &RoleName, now: DateTime<Utc>) -> pb::UserEvent
         change: Some(pb::user_event::Change::DeletedRole(pb::RoleDeletion {
             name,
         })),
+        traceparent: current_cause().unwrap_or_default(),
     }
 }
 

@@ -12,6 +12,7 @@ use sea_orm::{
     DbErr, RuntimeErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
     sqlx::{
         self, ConnectOptions as _, Connection,
+        pool::PoolOptions,
         postgres::PgConnectOptions,
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
     },
@@ -20,9 +21,15 @@ use sea_orm_migration::MigratorTrait;
 
 use crate::Secret;
 
+<<<<<<< HEAD
 mod abandoned;
+=======
+mod observe;
+mod statement;
+>>>>>>> dd06c1f (Trace each request to its statements, record a tenth and every failure, and measure what was dark)
 mod supervise;
 
+pub use observe::{commit, note, observe};
 pub use supervise::supervise;
 
 /// How long a statement may run on PostgreSQL. No request waits longer, so nobody would read the
@@ -33,6 +40,8 @@ const ACQUIRE: Duration = Duration::from_secs(5);
 /// How long a connection may have been idle before it is tried first. Trying each time would double
 /// the round trips.
 const IDLE: Duration = Duration::from_secs(30);
+/// How long a connection must have been waited for to be counted as a wait.
+const WAITED: Duration = Duration::from_millis(1);
 /// How long a writer waits for another one on SQLite.
 const BUSY: Duration = Duration::from_secs(5);
 /// The advisory lock that one migration at a time holds on PostgreSQL: "portico" in ASCII.
@@ -54,7 +63,7 @@ pub async fn connect(url: &Secret, pool: u32) -> Result<DatabaseConnection, DbEr
             "the database URL is neither sqlite:// nor postgres://",
         ));
     };
-    // Statements are traced by sea-orm's spans, without their values.
+    // Statements are traced without their values, by `observe`.
     options.sqlx_logging(false).acquire_timeout(ACQUIRE);
     Database::connect(options).await
 }
@@ -89,6 +98,7 @@ async fn sqlite(url: &str, pool: u32) -> Result<ConnectOptions, DbErr> {
     let mut options = ConnectOptions::new("sqlite::memory:");
     options
         .map_sqlx_sqlite_opts(move |_| parsed.clone())
+        .map_sqlx_sqlite_pool_opts(tell_waits)
         // A memory database lives as long as its one connection; a file's connections never go stale.
         .max_connections(if memory { 1 } else { pool })
         .min_connections(1)
@@ -145,12 +155,23 @@ fn postgres(url: &str, pool: u32) -> Result<ConnectOptions, DbErr> {
     let mut options = ConnectOptions::new("postgres://options-follow");
     options
         .map_sqlx_postgres_opts(move |_| parsed.clone())
+<<<<<<< HEAD
         .map_sqlx_postgres_pool_opts(abandoned::watched)
+=======
+        .map_sqlx_postgres_pool_opts(tell_waits)
+>>>>>>> dd06c1f (Trace each request to its statements, record a tenth and every failure, and measure what was dark)
         .max_connections(pool)
         .test_before_acquire(false)
         .test_before_acquire_if_idle_for(IDLE)
         .connect_lazy(true);
     Ok(options)
+}
+
+/// Has the pool tell telemetry how long connections were waited for.
+fn tell_waits<DB: sqlx::Database>(options: PoolOptions<DB>) -> PoolOptions<DB> {
+    options
+        .acquire_slow_threshold(WAITED)
+        .acquire_slow_level(log::LevelFilter::Info)
 }
 
 /// Creates the folder, readable by its owner alone: what lies in it are password hashes.

@@ -21,9 +21,13 @@ use cli::{Cli, Command};
 pub use healthcheck::healthcheck;
 use portico_telemetry::Telemetry;
 pub use signal::Signals;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, runtime::Handle};
 
+<<<<<<< HEAD
 use crate::{Backend, Clock, Config, Frame, Shape, grpc, ops, tls};
+=======
+use crate::{Backend, Clock, Config, Frame, Shape, grpc, ops::Ops};
+>>>>>>> dd06c1f (Trace each request to its statements, record a tenth and every failure, and measure what was dark)
 
 /// How long tasks may take to end after `stop`: what gRPC gives its calls, and a moment more.
 const DRAIN: Duration = Duration::from_secs(12);
@@ -150,16 +154,10 @@ impl Process {
         // Without any check the process would count as ready before its parts have named theirs.
         process.frame.readiness.check(CHECK);
         let listener = bind(process.config.ops.listen).await?;
-        let (metrics, frame) = (process.telemetry.metrics(), &process.frame);
-        process.spawn(
-            "ops",
-            ops::serve(
-                listener,
-                metrics,
-                frame.readiness.clone(),
-                frame.stop.clone(),
-            ),
-        );
+        portico_telemetry::watch_runtime("main", &Handle::current());
+        let (readiness, stop) = (&process.frame.readiness, &process.frame.stop);
+        let ops = Ops::new(process.telemetry.clone(), readiness.clone());
+        process.spawn("ops", ops.start(listener, stop.clone())?);
         Ok(process)
     }
 

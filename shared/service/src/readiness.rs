@@ -8,6 +8,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use metrics::gauge;
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -71,10 +72,12 @@ impl Readiness {
                 since,
             });
         });
-        Check {
+        let check = Check {
             shared: Arc::clone(&self.0),
             name,
-        }
+        };
+        check.show();
+        check
     }
 
     /// All checks as they are now.
@@ -153,6 +156,15 @@ impl Check {
         self.set(Some(why.into()));
     }
 
+    fn show(&self) {
+        let up = self
+            .shared
+            .lock()
+            .get(self.name)
+            .is_some_and(|it| it.reason.is_none());
+        gauge!("readiness_check_up", "check" => self.name).set(u32::from(up));
+    }
+
     fn set(&self, reason: Option<Cow<'static, str>>) {
         let now = self.shared.clock.now();
         let mut turned = false;
@@ -166,6 +178,7 @@ impl Check {
             }
             entry.reason.clone_from(&reason);
         });
+        self.show();
         match reason {
             Some(reason) if turned => tracing::warn!(check = self.name, %reason, "not ready"),
             None if turned => tracing::info!(check = self.name, "ready"),

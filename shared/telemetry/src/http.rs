@@ -41,7 +41,7 @@ fn register(method: &'static str, route: &Arc<str>, status: u16) -> (Counter, Hi
 }
 
 /// The method's name when it is one of HTTP's own (RFC 9110 and 5789), otherwise `OTHER`.
-fn known_method(method: &str) -> &'static str {
+pub fn known_method(method: &str) -> &'static str {
     match method {
         "GET" => "GET",
         "HEAD" => "HEAD",

@@ -3,40 +3,31 @@
 use std::{sync::Mutex, time::Duration};
 
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_otlp::{SpanExporter, WithTonicConfig, tonic_types::transport::ClientTlsConfig};
-use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
-use tracing::{Metadata, Subscriber, level_filters::LevelFilter};
+use opentelemetry_sdk::{
+    Resource,
+    trace::{Sampler, SdkTracer, SdkTracerProvider},
+};
+use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    EnvFilter, Layer,
-    filter::{FilterExt, FilterFn},
+    Layer,
+    filter::{FilterExt, Targets},
+    fmt,
     layer::SubscriberExt,
     registry::LookupSpan,
+    reload,
     util::SubscriberInitExt,
 };
 
-use crate::{LogFormat, Metrics, log::Json, propagation};
+use crate::{
+    LogFormat, LogLevel, Metrics, export, figures,
+    filter::{self, Recorded},
+    log::{Count, Json, Plain},
+    trace::{self, Ids, SamplerError, Sampling},
+    waits::{self, Waits},
+};
 
 /// How long [`Telemetry::shutdown`] waits for the last spans to leave.
 const LAST_EXPORT: Duration = Duration::from_secs(3);
-
-/// Crates that write headers, bodies, connection options or statements into their events below
-/// `INFO`. None of that may reach a log or a trace, whatever `RUST_LOG` says.
-const TALKATIVE: [&str; 10] = [
-    "actix_http",
-    "actix_web",
-    "h2",
-    "hyper",
-    "hyper_util",
-    "redis",
-    "rustls",
-    "sea_orm",
-    "sqlx",
-    "tonic",
-];
-
-/// What is logged when `RUST_LOG` does not say: these crates tell at each start, as `INFO`, what nobody
-/// asked for.
-const DEFAULT: &str = "info,actix_server=warn,sea_orm_migration=warn,sqlx=warn";
 
 /// Why telemetry could not start.
 #[derive(Debug, thiserror::Error)]
@@ -44,9 +35,18 @@ pub enum Error {
     /// `RUST_LOG` is not a list of directives.
     #[error("RUST_LOG: {0}")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// The sampler is none.
+    #[error(transparent)]
+    Sampler(#[from] SamplerError),
+    /// The protocol is none.
+    #[error("OTEL_EXPORTER_OTLP_PROTOCOL: `{0}` is unknown; there are grpc and http/protobuf")]
+    Protocol(String),
     /// The exporter refused its settings (`OTEL_EXPORTER_OTLP_…`).
     #[error("OTEL_EXPORTER_OTLP_ENDPOINT: {0}")]
-    Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
+    Exporter(opentelemetry_otlp::ExporterBuildError),
+    /// A secure endpoint needs certificate roots.
+    #[error("OTEL_EXPORTER_OTLP_ENDPOINT: no certificate roots: {0}")]
+    Roots(#[source] std::io::Error),
     /// Traces are exported over a connection that needs a runtime.
     #[error("telemetry with traces must start inside a tokio runtime")]
     NoRuntime,
@@ -56,15 +56,17 @@ pub enum Error {
 #[derive(Clone, Debug)]
 pub struct Telemetry {
     metrics: Metrics,
+    level: LogLevel,
     traces: Option<SdkTracerProvider>,
 }
 
 static INSTALLED: Mutex<Option<Telemetry>> = Mutex::new(None);
 
 /// Installs logs on standard error (filtered by `RUST_LOG`; when it is not set `info`, and `warn` for
-/// crates that are noisy at a start), the metrics recorder, and, when `OTEL_EXPORTER_OTLP_ENDPOINT` is set, the export of traces by OTLP over gRPC.
-/// Sampling follows `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` (parent-based and always on
-/// when not set), names follow `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`.
+/// crates that are noisy at a start), the metrics recorder, and, when `OTEL_EXPORTER_OTLP_ENDPOINT` is set,
+/// the export of traces by OTLP, over gRPC or HTTP (`OTEL_EXPORTER_OTLP_PROTOCOL`). Sampling follows
+/// `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` (the caller's decision, and a tenth of what no caller
+/// decided on, when not set), names follow `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`.
 ///
 /// Only the first call in a process installs anything; later ones, as tests make, get the same.
 pub fn init(service: &'static str, format: LogFormat) -> Result<Telemetry, Error> {
@@ -75,82 +77,106 @@ pub fn init(service: &'static str, format: LogFormat) -> Result<Telemetry, Error
         return Ok(telemetry.clone());
     }
 
-    let filter = filter(variable("RUST_LOG").as_deref())?;
-    let traces = match variable("OTEL_EXPORTER_OTLP_ENDPOINT") {
-        Some(endpoint) if !endpoint.is_empty() => Some(exporting(service, &endpoint)?),
-        _ => None,
+    let directives = variable("RUST_LOG").filter(|it| !it.trim().is_empty());
+    let directives = directives.unwrap_or_else(|| filter::DEFAULT.to_owned());
+    // First, so that what comes after finds it.
+    let metrics = Metrics::install();
+    figures::begin(service);
+    let traces = match export::endpoint() {
+        Some(endpoint) => Some(exporting(service, &endpoint)?),
+        None => None,
     };
 
     // A subscriber that a test installed before stays; there is nothing to repair. Layers do not stand in
     // an `Option`, which would keep the dispatcher from them.
-    let _ = match &traces {
-        None => tracing_subscriber::registry()
-            .with(lines(service, format, filter))
-            .try_init(),
-        Some(provider) => {
-            // What the layer would add by itself says nothing of a call, and each attribute is made and
-            // sent with every span. Contexts are handed on by the span, so none is activated.
-            let spans = tracing_opentelemetry::layer()
-                .with_tracer(provider.tracer("portico"))
-                .with_location(false)
-                .with_threads(false)
-                .with_tracked_inactivity(false)
-                .with_context_activation(false)
-                .with_filter(LevelFilter::INFO.and(discreet()));
-            tracing_subscriber::registry()
-                .with(spans)
-                .with(lines(service, format, filter))
-                .try_init()
+    let level = match &traces {
+        None => {
+            let (lines, level) = lines(service, format, &directives)?;
+            let _ = tracing_subscriber::registry()
+                .with(lines)
+                .with(waits())
+                .try_init();
+            level
+        }
+        Some((provider, _)) => {
+            let (lines, level) = lines(service, format, &directives)?;
+            let _ = tracing_subscriber::registry()
+                .with(spans(provider.tracer("portico")).with_filter(Recorded))
+                .with(lines)
+                .with(waits())
+                .try_init();
+            level
         }
     };
-    if traces.is_some() {
-        propagation::set_recording();
-    }
+    let traces = traces.map(|(provider, sampling)| {
+        trace::record(sampling, Some(provider.tracer("portico")));
+        provider
+    });
 
     let telemetry = Telemetry {
-        metrics: Metrics::install(),
+        metrics,
+        level,
         traces,
     };
     *installed = Some(telemetry.clone());
     Ok(telemetry)
 }
 
-/// What is logged, after the directives of `RUST_LOG`. Those that name no level for the rest leave it
-/// silent, as everywhere.
-fn filter(directives: Option<&str>) -> Result<EnvFilter, Error> {
-    let directives = directives.map_or("", str::trim);
-    let directives = if directives.is_empty() {
-        DEFAULT
-    } else {
-        directives
-    };
-    Ok(EnvFilter::builder().parse(directives)?)
+/// The layer that records spans. What it would add by itself says nothing of a call, and each attribute is
+/// made and sent with every span. Contexts are handed on by the span, so none is activated.
+pub(crate) fn spans<S>(tracer: SdkTracer) -> tracing_opentelemetry::OpenTelemetryLayer<S, SdkTracer>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    tracing_opentelemetry::layer()
+        .with_tracer(tracer)
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_level(false)
+        .with_tracked_inactivity(false)
+        .with_context_activation(false)
 }
 
-/// The layer that writes log lines.
+/// The layer that hears how long connections were waited for.
+fn waits<S: Subscriber + for<'a> LookupSpan<'a>>() -> impl Layer<S> {
+    let only = Targets::new().with_target(waits::TARGET, LevelFilter::INFO);
+    Waits::new().with_filter(only)
+}
+
+/// The layer that writes log lines, and what changes them later.
 fn lines<S>(
     service: &'static str,
     format: LogFormat,
-    filter: EnvFilter,
-) -> Box<dyn Layer<S> + Send + Sync>
+    directives: &str,
+) -> Result<(Box<dyn Layer<S> + Send + Sync>, LogLevel), Error>
 where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
 {
-    let filter = filter.and(discreet());
-    if format.is_json() {
+    let (filter, handle) = reload::Layer::new(filter::directives(directives)?);
+    let level = LogLevel::new(directives, move |filter| handle.reload(filter));
+    let filter = filter.and(filter::lines());
+    let lines = if format.is_json() {
         Json::new(service, std::io::stderr)
+            .and_then(Count::new())
             .with_filter(filter)
             .boxed()
     } else {
-        let text = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-        text.with_filter(filter).boxed()
-    }
+        let text = fmt::layer().with_writer(std::io::stderr).fmt_fields(Plain);
+        text.and_then(Count::new()).with_filter(filter).boxed()
+    };
+    Ok((lines, level))
 }
 
 impl Telemetry {
     /// The metrics of this process.
     pub fn metrics(&self) -> Metrics {
         self.metrics.clone()
+    }
+
+    /// What is logged, to be changed.
+    pub fn log_level(&self) -> LogLevel {
+        self.level.clone()
     }
 
     /// Exports what spans are left, for at most three seconds.
@@ -166,78 +192,44 @@ impl Telemetry {
     }
 }
 
-/// A provider that exports in batches from a thread of its own: when the collector is slow or away,
-/// spans are dropped, and no caller waits.
-fn exporting(service: &'static str, endpoint: &str) -> Result<SdkTracerProvider, Error> {
+/// A provider that exports in batches from a thread of its own, and which requests are recorded.
+fn exporting(
+    service: &'static str,
+    endpoint: &str,
+) -> Result<(SdkTracerProvider, Sampling), Error> {
     if tokio::runtime::Handle::try_current().is_err() {
         return Err(Error::NoRuntime);
     }
-    let mut exporter = SpanExporter::builder().with_tonic();
-    if endpoint.starts_with("https:") {
-        exporter = exporter.with_tls_config(ClientTlsConfig::new().with_enabled_roots());
-    }
-    let exporter = exporter.build()?;
+    let sampling = Sampling::parse(
+        variable("OTEL_TRACES_SAMPLER").as_deref(),
+        variable("OTEL_TRACES_SAMPLER_ARG").as_deref(),
+    )?;
     let mut resource = Resource::builder();
     if variable("OTEL_SERVICE_NAME").is_none() {
         resource = resource.with_service_name(service);
     }
-    Ok(SdkTracerProvider::builder()
+    let provider = SdkTracerProvider::builder()
         .with_resource(resource.build())
-        .with_batch_exporter(exporter)
-        .build())
+        .with_id_generator(Ids::default())
+        // It was decided before there was a span.
+        .with_sampler(Sampler::AlwaysOn)
+        .with_span_processor(export::processor(endpoint)?)
+        .build();
+    Ok((provider, sampling))
 }
 
-/// The filter by [`is_discreet`]. Its hint lets disabled levels be skipped by one comparison.
-fn discreet() -> FilterFn<fn(&Metadata<'_>) -> bool> {
-    FilterFn::new(is_discreet as fn(&Metadata<'_>) -> bool).with_max_level_hint(LevelFilter::TRACE)
-}
-
-fn is_discreet(metadata: &Metadata<'_>) -> bool {
-    if *metadata.level() <= tracing::Level::INFO {
-        return true;
-    }
-    let root = metadata.target().split("::").next().unwrap_or_default();
-    !TALKATIVE.contains(&root)
-}
-
+/// A variable that is set to something.
 #[expect(
     clippy::disallowed_methods,
     reason = "the standard names of OpenTelemetry and RUST_LOG are read as they are, not as configuration"
 )]
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Which of two lines of a start, and of a warning and a detail, are heard.
-    fn heard(directives: Option<&str>) -> [bool; 4] {
-        let subscriber = tracing_subscriber::registry().with(filter(directives).unwrap());
-        tracing::subscriber::with_default(subscriber, || {
-            [
-                tracing::enabled!(target: "portico_service::process", tracing::Level::INFO),
-                tracing::enabled!(target: "sea_orm_migration::migrator", tracing::Level::INFO),
-                tracing::enabled!(target: "actix_server::worker", tracing::Level::WARN),
-                tracing::enabled!(target: "portico_service::process", tracing::Level::DEBUG),
-            ]
-        })
-    }
-
-    #[test]
-    fn a_start_is_quiet_unless_somebody_asks() {
-        for unset in [None, Some(""), Some(" ")] {
-            assert_eq!(heard(unset), [true, false, true, false], "{unset:?}");
-        }
-        assert_eq!(heard(Some("info")), [true, true, true, false]);
-        assert_eq!(heard(Some("debug")), [true, true, true, true]);
-        assert_eq!(
-            heard(Some("info,sea_orm_migration=off")),
-            [true, false, true, false]
-        );
-        assert!(filter(Some("a=b=c")).is_err());
-    }
 
     #[test]
     fn a_second_start_gets_what_the_first_installed() {

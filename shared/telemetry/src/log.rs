@@ -8,19 +8,24 @@ use std::{
 };
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use metrics::{Counter, counter};
 use opentelemetry::trace::TraceContextExt;
 use serde::{Deserialize, Serialize};
 use tracing::{
-    Dispatch, Event, Subscriber,
+    Dispatch, Event, Level, Subscriber,
     dispatcher::WeakDispatch,
     field::{Field, Visit},
     span,
 };
 use tracing_subscriber::{
     Layer,
-    fmt::MakeWriter,
+    field::{RecordFields, VisitOutput},
+    fmt::{
+        FormatFields, MakeWriter,
+        format::{DefaultVisitor, Writer},
+    },
     layer::Context,
-    registry::{LookupSpan, SpanRef},
+    registry::LookupSpan,
 };
 
 /// How log lines look.
@@ -69,20 +74,24 @@ impl<W> Json<W> {
 #[derive(Default)]
 struct Ids {
     request: Option<String>,
-    trace: Option<String>,
+    trace: Option<u128>,
 }
 
 impl Visit for Ids {
     fn record_str(&mut self, field: &Field, value: &str) {
-        match field.name() {
-            "request_id" => self.request = Some(value.to_owned()),
-            "trace_id" => self.trace = Some(value.to_owned()),
-            _ => {}
+        if field.name() == "request_id" {
+            self.request = Some(value.to_owned());
+        }
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        if field.name() == "trace_id" {
+            self.trace = Some(value);
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if matches!(field.name(), "request_id" | "trace_id") {
+        if field.name() == "request_id" {
             self.record_str(field, &format!("{value:?}"));
         }
     }
@@ -108,20 +117,6 @@ where
         }
     }
 
-    fn on_record(&self, id: &span::Id, values: &span::Record<'_>, ctx: Context<'_, S>) {
-        let Some(span) = ctx.span(id) else { return };
-        let mut extensions = span.extensions_mut();
-        if let Some(ids) = extensions.get_mut::<Ids>() {
-            values.record(ids);
-            return;
-        }
-        let mut ids = Ids::default();
-        values.record(&mut ids);
-        if ids.request.is_some() || ids.trace.is_some() {
-            extensions.insert(ids);
-        }
-    }
-
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         let metadata = event.metadata();
         let mut line = Line::begin();
@@ -134,9 +129,7 @@ where
         line.text("service", self.service);
         line.text("target", metadata.target());
         event.record(&mut line);
-        if let Some(span) = ctx.event_span(event) {
-            self.ids(&span, &mut line);
-        }
+        self.ids(event, &ctx, &mut line);
         let line = line.end();
         // There is nowhere left to say that a log line could not be written.
         let _ = self
@@ -147,15 +140,16 @@ where
 }
 
 impl<W> Json<W> {
-    fn ids<S>(&self, span: &SpanRef<'_, S>, line: &mut Line)
+    fn ids<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>, line: &mut Line)
     where
-        S: for<'a> LookupSpan<'a>,
+        S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        let context = self
-            .dispatch
-            .get()
-            .and_then(WeakDispatch::upgrade)
-            .and_then(|dispatch| tracing_opentelemetry::get_otel_context(&span.id(), &dispatch));
+        // The innermost span, which need not be one of those from which lines take an id.
+        let dispatch = self.dispatch.get().and_then(WeakDispatch::upgrade);
+        let context = dispatch.and_then(|dispatch| {
+            let current = dispatch.current_span();
+            tracing_opentelemetry::get_otel_context(current.id()?, &dispatch)
+        });
         let recorded = context.as_ref().map(|context| context.span());
         let recorded = recorded
             .as_ref()
@@ -167,7 +161,7 @@ impl<W> Json<W> {
         }
 
         let (mut request, mut trace) = (false, recorded.is_some());
-        for span in span.scope() {
+        for span in ctx.event_scope(event).into_iter().flatten() {
             let extensions = span.extensions();
             let Some(ids) = extensions.get::<Ids>() else {
                 continue;
@@ -176,10 +170,75 @@ impl<W> Json<W> {
                 line.text("request_id", id);
                 request = true;
             }
-            if let (false, Some(id)) = (trace, &ids.trace) {
-                line.text("trace_id", id);
+            if let (false, Some(id)) = (trace, ids.trace) {
+                line.text("trace_id", &format!("{id:032x}"));
                 trace = true;
             }
+        }
+    }
+}
+
+/// Counts log lines into `log_lines_total`.
+pub(crate) struct Count([Counter; 5]);
+
+impl Count {
+    pub(crate) fn new() -> Self {
+        let levels = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
+        Self(levels.map(|level| counter!("log_lines_total", "level" => level)))
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Count {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let place = match *event.metadata().level() {
+            Level::ERROR => 0,
+            Level::WARN => 1,
+            Level::INFO => 2,
+            Level::DEBUG => 3,
+            Level::TRACE => 4,
+        };
+        self.0[place].increment(1);
+    }
+}
+
+/// Writes fields for a person at a terminal, without those that a span has for its trace alone: their names
+/// have a dot (`client.address`).
+pub(crate) struct Plain;
+
+impl<'w> FormatFields<'w> for Plain {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> fmt::Result {
+        let mut visitor = Undotted(DefaultVisitor::new(writer, true));
+        fields.record(&mut visitor);
+        visitor.0.finish()
+    }
+}
+
+struct Undotted<'a>(DefaultVisitor<'a>);
+
+impl Visit for Undotted<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if !field.name().contains('.') {
+            self.0.record_str(field, value);
+        }
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        if field.name() == "trace_id" {
+            self.0.record_debug(field, &format_args!("{value:032x}"));
+        } else {
+            self.record_debug(field, &value);
+        }
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        if !field.name().contains('.') {
+            self.0.record_error(field, value);
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if !field.name().contains('.') {
+            self.0.record_debug(field, value);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use chrono::{DateTime, TimeDelta, Utc};
+use metrics::gauge;
 use portico_caller::KeySource;
 use portico_proto::auth::v1::{JsonWebKey, JsonWebKeySet};
 use portico_service::Clock;
@@ -106,7 +107,30 @@ impl KeyRing {
             }));
         }
         self.0.keys.store(Arc::new(keys));
+        self.show();
         Ok(())
+    }
+
+    /// Shows how old the key is that signs, and which keys there are besides.
+    fn show(&self) {
+        let now = self.0.clock.now();
+        let keys = self.0.keys.load();
+        let begun = keys.iter().filter(|held| held.key.activate_time <= now);
+        let begun = begun.count();
+        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        for (state, count) in [
+            ("current", begun.min(1)),
+            ("next", keys.len() - begun),
+            ("former", begun.saturating_sub(1)),
+        ] {
+            gauge!("auth_signing_keys", "state" => state).set(number(count));
+        }
+        if let Some(current) = self.current() {
+            let age = now - current.activate_time;
+            gauge!("auth_signing_key_age_seconds").set(age.as_seconds_f64());
+        }
+        let period = self.0.schedule.period.as_seconds_f64();
+        gauge!("auth_signing_key_period_seconds").set(period);
     }
 
     /// Makes, retires and removes keys as the schedule says, encrypts under the first master key what

@@ -11,7 +11,6 @@ mod sender;
 
 use std::fmt;
 
-use portico_telemetry::propagation;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -121,14 +120,6 @@ impl Mail {
         email.as_str().clone_into(&mut self.details.previous_email);
         self
     }
-}
-
-/// The trace in which a mail was queued, if spans are recorded.
-pub(crate) fn current_trace() -> Option<String> {
-    let mut headers = http::HeaderMap::new();
-    propagation::inject_current(&mut headers);
-    let value = headers.get(propagation::TRACEPARENT)?;
-    value.to_str().ok().map(str::to_owned)
 }
 
 /// Addresses stay out of logs.

@@ -2,9 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
+use portico_telemetry::trace;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{Kind, Mail, letter::Letter, sender::Failure};
@@ -29,13 +31,22 @@ const EVERY: Duration = Duration::from_secs(1);
 /// is an account, must not be felt in the answer to whoever asked.
 const REST: Duration = Duration::from_millis(100);
 
+/// How often the outbox is measured.
+const MEASURE: TimeDelta = TimeDelta::seconds(15);
+
 /// The first pause after a failure, which doubles, and the longest.
 const PAUSE: (TimeDelta, TimeDelta) = (TimeDelta::seconds(5), TimeDelta::minutes(15));
 
 /// Sends mails until `stop`. Every process does; each mail is claimed by one.
 pub(crate) async fn run(core: Arc<Core>, stop: CancellationToken) {
     let working = async {
+        let mut measured = None;
         loop {
+            let now = core.clock.now();
+            if measured.is_none_or(|at| now - at >= MEASURE) {
+                measured = Some(now);
+                measure(&core, now).await;
+            }
             match send_due(&core).await {
                 Ok(sent) if sent == BATCH as usize => continue,
                 Ok(_) => {}
@@ -53,12 +64,32 @@ pub(crate) async fn run(core: Arc<Core>, stop: CancellationToken) {
     stop.run_until_cancelled(working).await;
 }
 
+/// Shows what waits in the outbox.
+async fn measure(core: &Core, now: DateTime<Utc>) {
+    let (number, oldest) = match core.storage.mails_waiting().await {
+        Ok(waiting) => waiting,
+        Err(error) => return tracing::debug!(%error, "cannot look into the outbox"),
+    };
+    let age = oldest.map_or(TimeDelta::zero(), |oldest| now - oldest);
+    let number = i32::try_from(number).unwrap_or(i32::MAX);
+    metrics::gauge!("auth_mails_waiting").set(number);
+    metrics::gauge!("auth_mails_oldest_seconds").set(age.as_seconds_f64().max(0.0));
+}
+
 /// Sends what is due, at most a batch. Says how many mails it took up.
 async fn send_due(core: &Core) -> Result<usize, Error> {
     let now = core.clock.now();
     let claimed = core.storage.claim_mails(now, now + LEASE, BATCH).await?;
     let count = claimed.len();
-    join_all(claimed.into_iter().map(|waiting| send(core, waiting))).await;
+    let sending = claimed.into_iter().map(|waiting| {
+        let kind = waiting.mail.kind.as_str();
+        let span = trace::caused_by(
+            waiting.cause.as_deref(),
+            || tracing::info_span!("send-mail", mail.kind = kind, mail.id = %waiting.id),
+        );
+        send(core, waiting).instrument(span)
+    });
+    join_all(sending).await;
     Ok(count)
 }
 

@@ -49,6 +49,10 @@ impl Pool {
             0 => thread::available_parallelism().map_or(1, usize::from),
             n => n,
         };
+        let show = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
+        metrics::gauge!("auth_hashing_threads").set(show(threads));
+        metrics::gauge!("auth_hashing_queue_limit").set(show(queue));
+        metrics::gauge!("auth_hashing_queue").set(0);
         let room = threads.saturating_add(queue).min(Semaphore::MAX_PERMITS);
         // Never longer than there are threads, since whoever sends has a permit of `running`.
         let (jobs, taken) = mpsc::channel();

@@ -1,6 +1,7 @@
 //! Mails that wait, and the links in those that were sent.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use portico_telemetry::trace::current_cause;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use uuid::Uuid;
 
@@ -8,7 +9,7 @@ use super::{Error, Expiring, Result, Storage, Transaction, all, execute, one};
 use crate::{
     domain::{Email, Random},
     links::{Link, Purpose},
-    mail::{Kind, Mail, current_trace},
+    mail::{Kind, Mail},
     tokens::Hash,
 };
 
@@ -28,6 +29,8 @@ pub(crate) struct QueuedMail {
     pub(crate) create_time: DateTime<Utc>,
     /// How often it was claimed, this time included.
     pub(crate) attempts: i32,
+    /// The trace in which it was queued, if that was recorded.
+    pub(crate) cause: Option<String>,
 }
 
 #[derive(FromQueryResult)]
@@ -39,6 +42,7 @@ struct MailRow {
     details: String,
     create_time: DateTime<Utc>,
     attempts: i32,
+    traceparent: Option<String>,
 }
 
 impl TryFrom<MailRow> for QueuedMail {
@@ -56,6 +60,7 @@ impl TryFrom<MailRow> for QueuedMail {
             },
             create_time: row.create_time,
             attempts: row.attempts,
+            cause: row.traceparent,
         })
     }
 }
@@ -95,7 +100,7 @@ impl Storage {
         let sql = format!(
             "UPDATE mails SET due_time = $2, attempts = attempts + 1 WHERE id IN \
              (SELECT id FROM mails WHERE due_time <= $1 ORDER BY due_time LIMIT {most} {lock}) \
-             RETURNING id, kind, user_id, email, details, create_time, attempts"
+             RETURNING id, kind, user_id, email, details, create_time, attempts, traceparent"
         );
         let rows: Vec<MailRow> = all(&self.db, &sql, [now.into(), until.into()]).await?;
         let mut claimed = Vec::new();
@@ -106,6 +111,19 @@ impl Storage {
             }
         }
         Ok(claimed)
+    }
+
+    /// How many mails wait, counted up to a thousand, and since when the oldest has.
+    pub(crate) async fn mails_waiting(&self) -> Result<(i64, Option<DateTime<Utc>>)> {
+        #[derive(FromQueryResult)]
+        struct Row {
+            number: i64,
+            oldest: Option<DateTime<Utc>>,
+        }
+        let sql = "SELECT COUNT(*) AS number, MIN(create_time) AS oldest FROM \
+                   (SELECT create_time FROM mails ORDER BY due_time LIMIT 1000) AS waiting";
+        let row: Option<Row> = one(&self.db, sql, []).await?;
+        Ok(row.map_or((0, None), |row| (row.number, row.oldest)))
     }
 
     /// Gives a mail back until a moment.
@@ -217,7 +235,7 @@ async fn queue(
             mail.user_id.into(),
             mail.email.as_str().into(),
             details.into(),
-            current_trace().into(),
+            current_cause().into(),
             now.into(),
         ],
     )

@@ -71,7 +71,7 @@ impl Storage {
 
 impl Transaction {
     pub(crate) async fn commit(self) -> Result<()> {
-        Ok(self.0.commit().await?)
+        Ok(database::commit("auth", self.0).await?)
     }
 }
 

@@ -1,5 +1,10 @@
 //! A REST client that says what it expected when it got something else.
 
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
+
 use reqwest::{
     Method,
     header::{HeaderMap, HeaderName},
@@ -11,12 +16,60 @@ use serde_json::{Value, json};
 pub struct Client {
     http: reqwest::Client,
     base: String,
+    secrets: Secrets,
+}
+
+/// Whatever secret an answer gave, so that a test can look for it where it must not be.
+#[derive(Clone, Default)]
+pub struct Secrets(Arc<Mutex<BTreeSet<String>>>);
+
+impl Secrets {
+    pub fn all(&self) -> BTreeSet<String> {
+        self.0.lock().expect("no panic").clone()
+    }
+
+    /// Keeps each text whose key says that it is one.
+    fn keep(&self, answer: &Value) {
+        match answer {
+            Value::Object(members) => {
+                for (key, value) in members {
+                    if is_secret(key) {
+                        self.keep_all(value);
+                    } else {
+                        self.keep(value);
+                    }
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.keep(item)),
+            _ => {}
+        }
+    }
+
+    fn keep_all(&self, value: &Value) {
+        match value {
+            Value::String(text) if text.len() > 7 => {
+                self.0.lock().expect("no panic").insert(text.clone());
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.keep_all(item)),
+            Value::Object(members) => members.values().for_each(|value| self.keep_all(value)),
+            _ => {}
+        }
+    }
+}
+
+fn is_secret(key: &str) -> bool {
+    let key = key.to_lowercase();
+    let about = ["type", "page", "expire", "time", "id"];
+    let told = ["token", "secret", "recovery", "uri", "codes", "challenge"];
+    key == "key"
+        || told.iter().any(|it| key.contains(it)) && !about.iter().any(|it| key.contains(it))
 }
 
 /// One request, built in the order in which it reads.
 pub struct Request {
     inner: reqwest::RequestBuilder,
     line: String,
+    secrets: Secrets,
 }
 
 /// What came back.
@@ -42,7 +95,13 @@ impl Client {
         Self {
             http: reqwest::Client::new(),
             base: base.trim_end_matches('/').to_owned(),
+            secrets: Secrets::default(),
         }
+    }
+
+    /// The secrets that it was told so far.
+    pub fn secrets(&self) -> Secrets {
+        self.secrets.clone()
     }
 
     pub fn request(&self, method: &str, path: &str) -> Request {
@@ -51,6 +110,7 @@ impl Client {
         Request {
             inner: self.http.request(method, format!("{}{path}", self.base)),
             line,
+            secrets: self.secrets.clone(),
         }
     }
 
@@ -123,11 +183,19 @@ impl Request {
 
     /// As [`send`](Self::send), for a system that may be gone.
     pub async fn try_send(self) -> Result<Answer, (String, reqwest::Error)> {
-        let Self { inner, line } = self;
+        let Self {
+            inner,
+            line,
+            secrets,
+        } = self;
         let answer = async {
             let response = inner.send().await?;
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
-            Ok((status, headers, response.text().await?))
+            let text = response.text().await?;
+            if let Ok(answer) = serde_json::from_str(&text) {
+                secrets.keep(&answer);
+            }
+            Ok((status, headers, text))
         };
         match answer.await {
             Ok((status, headers, text)) => Ok(Answer {

@@ -17,6 +17,7 @@ mod refusals;
 mod restart;
 mod second_factor;
 mod sign_in;
+mod telemetry;
 mod world;
 
 use std::{pin::Pin, rc::Rc};
@@ -105,6 +106,11 @@ async fn a_running_system_passes() {
 
 /// Runs every journey at once, since a real system is not used by one person at a time either.
 async fn run(world: World) {
+    run_and_keep(world).await.stop().await;
+}
+
+/// The same, and gives the system back, which has seen everything.
+async fn run_and_keep(world: World) -> World {
     let world = Rc::new(world);
     let failed = LocalSet::new().run_until(failures(&world)).await;
     assert!(
@@ -113,9 +119,7 @@ async fn run(world: World) {
         failed.len(),
         JOURNEYS.len()
     );
-    if let Some(world) = Rc::into_inner(world) {
-        world.stop().await;
-    }
+    Rc::into_inner(world).expect("every journey is over")
 }
 
 async fn failures(world: &Rc<World>) -> Vec<&'static str> {

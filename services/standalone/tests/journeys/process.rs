@@ -162,8 +162,9 @@ struct Ports {
 }
 
 impl Fleet {
-    /// Migrates both databases and starts the three; `None` without PostgreSQL or Redis.
-    pub async fn start() -> Option<Self> {
+    /// Migrates both databases and starts the three, with further settings for all of them; `None` without
+    /// PostgreSQL or Redis.
+    pub async fn start(more: &[(&str, String)]) -> Option<Self> {
         let (postgres, redis) = (portico_testing::postgres()?, portico_testing::redis()?);
         let ports = Ports {
             gateway: free_port(),
@@ -192,6 +193,7 @@ impl Fleet {
             setting("CACHE__REDIS_URL", redis.url()),
         ];
         settings.extend(QUICK.map(|(name, value)| setting(name, value)));
+        settings.extend(more.iter().map(|(name, value)| setting(name, value)));
         run("portico-user", &["migrate"], &settings);
         run("portico-auth", &["migrate"], &settings);
         let mut fleet = Self {
@@ -259,6 +261,22 @@ impl Fleet {
 
     pub fn auth_ops(&self) -> String {
         format!("http://127.0.0.1:{}", self.ports.auth_ops)
+    }
+
+    /// The ops ports of all three.
+    pub fn ops(&self) -> Vec<String> {
+        let ports = [
+            self.ports.gateway_ops,
+            self.ports.user_ops,
+            self.ports.auth_ops,
+        ];
+        ports.map(|port| format!("http://127.0.0.1:{port}")).into()
+    }
+
+    /// Everything that they have written.
+    pub fn output(&self) -> String {
+        let all = [&self.gateway, &self.user, &self.auth];
+        all.into_iter().flatten().map(Process::output).collect()
     }
 }
 

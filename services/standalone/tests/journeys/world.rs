@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     client::{Client, Tokens},
-    process::Fleet,
+    process::{Fleet, Process, free_port},
 };
 
 pub const PASSWORD: &str = "a perfectly fine passphrase";
@@ -45,7 +45,15 @@ pub struct World {
 enum Home {
     InProcess { frame: Frame, data: TempDir },
     Processes(Box<Fleet>),
+    Process(Alone),
     Elsewhere,
+}
+
+/// The standalone as a process.
+struct Alone {
+    process: Process,
+    ops: String,
+    folder: TempDir,
 }
 
 /// Somebody with an account.
@@ -98,9 +106,43 @@ impl World {
         Self::new(&url, ADMIN, Home::InProcess { frame, data })
     }
 
+    /// The standalone as a process of its own, on SQLite and memory.
+    pub async fn standalone_process(more: &[(&str, String)]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (port, ops) = (free_port(), free_port());
+        let mut settings = vec![
+            ("DATA_DIR".to_owned(), folder.path().display().to_string()),
+            ("GATEWAY__LISTEN".to_owned(), format!("127.0.0.1:{port}")),
+            ("OPS__LISTEN".to_owned(), format!("127.0.0.1:{ops}")),
+            ("AUTH__BOOTSTRAP_ADMIN_EMAIL".to_owned(), ADMIN.0.to_owned()),
+            (
+                "AUTH__BOOTSTRAP_ADMIN_PASSWORD".to_owned(),
+                ADMIN.1.to_owned(),
+            ),
+        ];
+        settings.extend(QUICK.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let more = more.iter();
+        settings.extend(more.map(|(name, value)| ((*name).to_owned(), value.clone())));
+        let log = folder.path().join("portico.log");
+        let mut process = Process::start("portico", &["serve"], &settings, &log);
+        let url = format!("http://127.0.0.1:{port}");
+        process.ready(&url).await;
+        let home = Home::Process(Alone {
+            process,
+            ops: format!("http://127.0.0.1:{ops}"),
+            folder,
+        });
+        Self::new(&url, ADMIN, home)
+    }
+
     /// Gateway, user and auth as processes of their own; `None` without PostgreSQL or Redis.
     pub async fn three_processes() -> Option<Self> {
-        let fleet = Fleet::start().await?;
+        Self::three_processes_with(&[]).await
+    }
+
+    /// The same with further settings for all of them.
+    pub async fn three_processes_with(more: &[(&str, String)]) -> Option<Self> {
+        let fleet = Fleet::start(more).await?;
         let url = fleet.gateway_url();
         Some(Self::new(&url, ADMIN, Home::Processes(Box::new(fleet))))
     }
@@ -133,7 +175,26 @@ impl World {
         match &self.home {
             Home::InProcess { data, .. } => Some(data.path().join("mail")),
             Home::Processes(fleet) => Some(fleet.mail_folder()),
+            Home::Process(alone) => Some(alone.folder.path().join("mail")),
             Home::Elsewhere => None,
+        }
+    }
+
+    /// The ops ports of the processes of which the system is made.
+    pub fn ops(&self) -> Vec<String> {
+        match &self.home {
+            Home::Processes(fleet) => fleet.ops(),
+            Home::Process(alone) => vec![alone.ops.clone()],
+            Home::InProcess { .. } | Home::Elsewhere => Vec::new(),
+        }
+    }
+
+    /// Everything that they have written.
+    pub fn output(&self) -> String {
+        match &self.home {
+            Home::Processes(fleet) => fleet.output(),
+            Home::Process(alone) => alone.process.output(),
+            Home::InProcess { .. } | Home::Elsewhere => String::new(),
         }
     }
 

@@ -111,6 +111,10 @@ impl UserWatchService for Events {
             .try_filter(|event| {
                 let of_account = matches!(event.change, Some(Change::User(_)));
                 std::future::ready(of_account)
+            })
+            .map_ok(|event| pb::UserEvent {
+                traceparent: String::new(),
+                ..event
             });
         Ok(Response::new(events.boxed()))
     }

@@ -172,6 +172,7 @@ async fn seed(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             sequence: 0,
             time: Some(time),
             change: Some(Change::Role(role)),
+            traceparent: String::new(),
         };
         events.values_panic([now.into(), "role".into(), event.encode_to_vec().into()]);
     }

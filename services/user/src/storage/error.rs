@@ -1,3 +1,4 @@
+use portico_service::database;
 use sea_orm::{DbErr, RuntimeErr, SqlxError};
 
 /// What the database can do to a use case.
@@ -28,6 +29,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
+        database::note(&error);
         let cause = match &error {
             DbErr::ConnectionAcquire(_) => return Self::Away(error),
             DbErr::Conn(RuntimeErr::SqlxError(cause))

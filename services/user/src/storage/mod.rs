@@ -28,7 +28,7 @@ pub use accounts::Saved;
 pub use error::{Error, Result};
 pub use feed::Feed;
 pub use repeats::{Fingerprint, Repeat};
-pub use retention::Expiry;
+pub use retention::{Expiry, Unread};
 pub use sweep::Swept;
 
 /// The accounts, roles and events on disk. Clones share one pool.
@@ -85,7 +85,7 @@ pub struct Transaction {
 impl Transaction {
     /// Makes the change last. Once this answers, a crash cannot take it back.
     pub async fn commit(self) -> Result<()> {
-        Ok(self.tx.commit().await?)
+        Ok(database::commit("user", self.tx).await?)
     }
 }
 

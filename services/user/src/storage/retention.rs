@@ -37,7 +37,26 @@ struct Old {
     time: DateTime<Utc>,
 }
 
+/// What the slowest consumer that is remembered has not acknowledged.
+#[derive(Clone, Copy, Debug, FromQueryResult)]
+pub struct Unread {
+    /// How many events, counted up to ten thousand.
+    pub events: i64,
+    /// When the oldest of them was made.
+    pub oldest: Option<DateTime<Utc>>,
+}
+
 impl Storage {
+    /// What the slowest consumer has not acknowledged; nothing when there is no consumer.
+    pub async fn unread(&self) -> Result<Option<Unread>> {
+        let sql = "SELECT COUNT(*) AS events, MIN(time) AS oldest FROM \
+                   (SELECT time FROM outbox \
+                   WHERE sequence > (SELECT MIN(sequence) FROM feed_consumers) \
+                   ORDER BY sequence LIMIT 10000) AS unread";
+        let statement = Statement::from_string(self.db.get_database_backend(), sql);
+        Ok(Unread::find_by_statement(statement).one(&self.db).await?)
+    }
+
     /// Remembers how far a consumer has come. It never goes back.
     pub async fn acknowledge(
         &self,

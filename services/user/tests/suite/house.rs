@@ -307,9 +307,10 @@ impl House {
     }
 }
 
-/// Whether a statement removes old events, which happens by itself.
+/// Whether a statement counts or removes old events, which happens by itself.
 fn is_upkeep(sql: &str) -> bool {
     let of_events = [
+        "SELECT COUNT(*) AS events",
         "UPDATE feed_bounds",
         "SELECT removed_through",
         "DELETE FROM outbox",

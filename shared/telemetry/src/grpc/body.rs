@@ -11,12 +11,18 @@ use http_body::{Frame, SizeHint};
 use tonic::{Code, Status, body::Body};
 use tracing::Span;
 
-use super::{code_in, instruments::Instruments};
+use super::{
+    code_in,
+    instruments::{Instruments, conventional},
+};
+use crate::trace::{KeyValue, SpanKind, Trace};
 
 /// One call on its way; finishing it counts it and closes its span. A call that is dropped before its
 /// end was cancelled by whoever waited for it.
 pub(super) struct Call {
     span: Span,
+    /// Of a call that came in.
+    trace: Option<Trace>,
     started: Instant,
     instruments: Option<Arc<Instruments>>,
     open: bool,
@@ -26,10 +32,18 @@ impl Call {
     pub(super) fn new(span: Span, instruments: Option<Arc<Instruments>>) -> Self {
         Self {
             span,
+            trace: None,
             started: Instant::now(),
             instruments,
             open: true,
         }
+    }
+
+    /// A call that came in.
+    pub(super) fn served(trace: Trace, instruments: Arc<Instruments>) -> Self {
+        let mut call = Self::new(trace.span().clone(), Some(instruments));
+        call.trace = Some(trace);
+        call
     }
 
     pub(super) fn span(&self) -> &Span {
@@ -44,13 +58,34 @@ impl Call {
         if !std::mem::replace(&mut self.open, false) {
             return;
         }
-        self.span.record("rpc.grpc.status_code", i32::from(code));
+        if !self.span.is_disabled() {
+            self.span
+                .record("rpc.response.status_code", conventional(code));
+        }
         if is_fault(code) {
-            self.span.record("otel.status_code", "ERROR");
+            self.failed(code);
         }
         if let Some(instruments) = &self.instruments {
             instruments.finish(code, self.started.elapsed());
         }
+    }
+
+    fn failed(&self, code: Code) {
+        self.span.record("error.type", conventional(code));
+        self.span.record("otel.status_code", "ERROR");
+        let (Some(trace), Some(instruments)) = (&self.trace, &self.instruments) else {
+            return;
+        };
+        trace.failed(SpanKind::Server, || {
+            let method = instruments.method();
+            let attributes = vec![
+                KeyValue::new("rpc.system.name", "grpc"),
+                KeyValue::new("rpc.method", method.clone()),
+                KeyValue::new("rpc.response.status_code", conventional(code)),
+                KeyValue::new("error.type", conventional(code)),
+            ];
+            (method.into(), attributes)
+        });
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
     instruments::{Instruments, Side},
     split,
 };
-use crate::propagation;
+use crate::{propagation, trace};
 
 /// The most methods that get labels of their own; further ones count as `unknown`.
 const LABELLED: usize = 2048;
@@ -170,19 +170,20 @@ where
     }
 }
 
+/// A call is recorded when what it is made for is.
 fn span(path: &str) -> Span {
-    if !propagation::is_recording() {
+    if !trace::is_recording() {
         return Span::none();
     }
-    let (service, method) = split(path).unwrap_or(("unknown", "unknown"));
+    let method = path.strip_prefix('/').unwrap_or(path);
     tracing::info_span!(
         "grpc_client",
-        otel.name = path.strip_prefix('/').unwrap_or(path),
+        otel.name = method,
         otel.kind = "client",
         otel.status_code = Empty,
-        rpc.system = "grpc",
-        rpc.service = service,
+        rpc.system.name = "grpc",
         rpc.method = method,
-        rpc.grpc.status_code = Empty,
+        rpc.response.status_code = Empty,
+        error.type = Empty,
     )
 }

@@ -44,6 +44,12 @@ impl Instruments {
         })
     }
 
+    /// The method with its service, `package.Service/Method`.
+    pub(super) fn method(&self) -> String {
+        let [service, method] = &self.labels;
+        format!("{}/{}", service.value(), method.value())
+    }
+
     /// Counts one finished call.
     pub(super) fn finish(&self, code: Code, elapsed: Duration) {
         self.duration.record(elapsed);
@@ -83,5 +89,28 @@ fn name(code: Code) -> &'static str {
         Code::Unavailable => "Unavailable",
         Code::DataLoss => "DataLoss",
         Code::Unauthenticated => "Unauthenticated",
+    }
+}
+
+/// The code's name as OpenTelemetry's conventions write it, which is the protocol's own.
+pub(super) fn conventional(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }

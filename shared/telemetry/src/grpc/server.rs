@@ -8,8 +8,7 @@ use std::{
 
 use tonic::body::Body;
 use tower::{Layer, Service};
-use tracing::{Instrument, Span, field::Empty};
-use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing::field::Empty;
 
 use super::{
     Answer, BoxError,
@@ -18,11 +17,9 @@ use super::{
     instruments::{Instruments, Side},
     split,
 };
-use crate::{propagation, request_id};
+use crate::{propagation::Incoming, request_id, trace::Trace};
 
 struct Method {
-    service: Box<str>,
-    name: Box<str>,
     full: Box<str>,
     instruments: Arc<Instruments>,
 }
@@ -32,8 +29,6 @@ impl Method {
         Self {
             full: format!("{service}/{name}").into(),
             instruments: Instruments::new(Side::Server, service, name),
-            service: service.into(),
-            name: name.into(),
         }
     }
 }
@@ -105,9 +100,10 @@ where
             .known
             .get(request.uri().path())
             .unwrap_or(&methods.unknown);
-        let span = span(method, request.headers());
-        let mut call = Call::new(span.clone(), Some(Arc::clone(&method.instruments)));
-        let answer = span.in_scope(|| self.inner.call(request)).instrument(span);
+        let trace = trace(method, request.headers());
+        let answer = trace.span().in_scope(|| self.inner.call(request));
+        let answer = trace.scope(answer);
+        let mut call = Call::served(trace, Arc::clone(&method.instruments));
         Box::pin(async move {
             match answer.await {
                 Ok(response) => Ok(Measured::response(response, call)),
@@ -121,31 +117,24 @@ where
     }
 }
 
-fn span(method: &Method, headers: &http::HeaderMap) -> Span {
+fn trace(method: &Method, headers: &http::HeaderMap) -> Trace {
     let request_id = headers
         .get(request_id::HEADER)
         .and_then(|value| value.to_str().ok())
         .filter(|id| request_id::is_sane(id));
-    let span = tracing::info_span!(
-        "grpc_server",
-        otel.name = &*method.full,
-        otel.kind = "server",
-        otel.status_code = Empty,
-        rpc.system = "grpc",
-        rpc.service = &*method.service,
-        rpc.method = &*method.name,
-        rpc.grpc.status_code = Empty,
-        request_id,
-        trace_id = Empty,
-    );
-    if span.is_disabled() || !headers.contains_key(propagation::TRACEPARENT) {
-        return span;
-    }
-    if propagation::is_recording() {
-        // It fails only where spans are not recorded, and then nothing is lost.
-        let _ = span.set_parent(propagation::extract(headers));
-    } else if let Some(id) = propagation::trace_id(headers) {
-        span.record("trace_id", id);
-    }
-    span
+    let recorded = || {
+        tracing::info_span!(
+            "grpc_server",
+            otel.name = &*method.full,
+            otel.kind = "server",
+            otel.status_code = Empty,
+            rpc.system.name = "grpc",
+            rpc.method = &*method.full,
+            rpc.response.status_code = Empty,
+            error.type = Empty,
+            request_id,
+        )
+    };
+    let plain = |trace_id: Option<u128>| tracing::info_span!("grpc_server", request_id, trace_id);
+    Trace::begin(&Incoming::of(headers), recorded, plain)
 }

@@ -6,10 +6,16 @@ use http_body_util::BodyExt;
 use opentelemetry::trace::{SpanKind, TracerProvider};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use tower::{Layer, ServiceExt, service_fn};
-use tracing_subscriber::{Registry, layer::SubscriberExt};
+use tracing_subscriber::{Layer as _, Registry, layer::SubscriberExt};
 
 use super::*;
-use crate::{Metrics, propagation};
+use crate::{
+    Metrics,
+    filter::Recorded,
+    propagation,
+    propagation::Incoming,
+    trace::{self, Ids, Sampling, Trace},
+};
 
 type Request = http::Request<Body>;
 type Response = http::Response<Body>;
@@ -124,12 +130,13 @@ fn attribute(span: &SpanData, key: &str) -> Option<String> {
 
 #[tokio::test]
 async fn one_trace_goes_through_client_and_server() {
-    propagation::set_recording();
+    trace::record(Sampling::ALL, None);
     let exporter = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder()
         .with_simple_exporter(exporter.clone())
+        .with_id_generator(Ids::default())
         .build();
-    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+    let layer = crate::init::spans(provider.tracer("test")).with_filter(Recorded);
     // While there is one dispatcher alone, tracing asks the thread that meets a callsite first, which may
     // be another test's and know of none: then the span would be off for good. With two it asks both.
     let _second = tracing::Dispatch::new(Registry::default());
@@ -145,7 +152,14 @@ async fn one_trace_goes_through_client_and_server() {
     let mut call = request("/trace.Test/Call");
     call.headers_mut()
         .insert("x-request-id", "r-7".parse().unwrap());
-    drop(client.oneshot(call).await.unwrap());
+    // A client's call belongs to what it is made for.
+    let asked = Trace::begin(
+        &Incoming::new(None, None),
+        || tracing::info_span!("asked"),
+        |_| tracing::Span::none(),
+    );
+    drop(asked.scope(client.oneshot(call)).await.unwrap());
+    drop(asked);
 
     let spans = exporter.get_finished_spans().unwrap();
     let find = |name: &str, kind: SpanKind| {
@@ -159,14 +173,18 @@ async fn one_trace_goes_through_client_and_server() {
     let work = find("work", SpanKind::Internal);
     assert_eq!(server.parent_span_id, client.span_context.span_id());
     assert_eq!(work.parent_span_id, server.span_context.span_id());
-    assert_eq!(work.span_context.trace_id(), client.span_context.trace_id());
+    let asked = find("asked", SpanKind::Internal);
+    assert_eq!(client.parent_span_id, asked.span_context.span_id());
+    for span in [client, server, work] {
+        assert_eq!(span.span_context.trace_id(), asked.span_context.trace_id());
+    }
     for span in [client, server] {
-        assert_eq!(attribute(span, "rpc.system").as_deref(), Some("grpc"));
-        assert_eq!(attribute(span, "rpc.method").as_deref(), Some("Call"));
-        assert_eq!(
-            attribute(span, "rpc.grpc.status_code").as_deref(),
-            Some("13")
-        );
+        let said = |key| attribute(span, key);
+        assert_eq!(said("rpc.system.name").as_deref(), Some("grpc"));
+        assert_eq!(said("rpc.method").as_deref(), Some("trace.Test/Call"));
+        let code = said("rpc.response.status_code");
+        assert_eq!(code.as_deref(), Some("INTERNAL"));
+        assert_eq!(said("error.type"), code);
         assert!(matches!(
             span.status,
             opentelemetry::trace::Status::Error { .. }

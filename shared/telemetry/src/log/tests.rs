@@ -84,12 +84,8 @@ impl std::error::Error for Wrapped {
 #[test]
 fn the_request_id_reaches_lines_in_inner_spans() {
     let lines = logged(|| {
-        let outer = tracing::info_span!(
-            "outer",
-            request_id = "r-1",
-            trace_id = tracing::field::Empty
-        );
-        outer.record("trace_id", "0af7651916cd43dd8448eb211c80319c");
+        let trace_id = 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c_u128;
+        let outer = tracing::info_span!("outer", request_id = "r-1", trace_id);
         let _outer = outer.enter();
         let _inner = tracing::info_span!("inner", other = 1).entered();
         tracing::info!("inside");
@@ -114,4 +110,28 @@ fn a_recorded_span_gives_its_ids() {
     assert_eq!(line["trace_id"].as_str().unwrap().len(), 32);
     assert_eq!(line["span_id"].as_str().unwrap().len(), 16);
     assert_ne!(line["span_id"], "0000000000000000");
+}
+
+#[test]
+fn a_terminal_shows_no_field_that_is_a_traces() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let text = tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .fmt_fields(Plain);
+    tracing::subscriber::with_default(Registry::default().with(text), || {
+        let span = tracing::info_span!(
+            "request",
+            request_id = "r-1",
+            client.address = "192.0.2.7",
+            trace_id = 7_u128
+        );
+        span.in_scope(|| tracing::info!(count = 3, "done"));
+    });
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    for shown in ["done", "count=3", "r-1", "00000000000000000000000000000007"] {
+        assert!(text.contains(shown), "{shown} not in {text}");
+    }
+    assert!(!text.contains("192.0.2.7"), "{text}");
 }

@@ -10,11 +10,12 @@ pub struct Statements(Arc<Mutex<Vec<String>>>);
 
 /// What tells the statements that the service runs by itself, at any time. Those that apply events are
 /// not among them: a test that counts holds the feed back.
-const BACKGROUND: [&str; 13] = [
+const BACKGROUND: [&str; 14] = [
     "FROM revocations",
     "FROM oauth_clients WHERE update_time",
     "leases",
     "UPDATE mails",
+    "FROM mails ORDER BY due_time",
     "DELETE FROM mails",
     "INTO links",
     "NULL AS factor FROM identities WHERE email_key",

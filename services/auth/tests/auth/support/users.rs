@@ -245,6 +245,7 @@ impl FakeUsers {
             sequence: last + 3,
             time: None,
             change: Some(change),
+            traceparent: String::new(),
         });
         self.0.pulse.send_modify(|beat| *beat += 1);
     }
