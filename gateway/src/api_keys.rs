@@ -6,6 +6,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use metrics::{Counter, counter};
 use portico_caller::{Caller, Refusal, Verifier};
 use portico_proto::{
     auth::v1::{ExchangeApiKeyRequest, key_exchange_service_client::KeyExchangeServiceClient},
@@ -35,6 +36,8 @@ const REFUSED_FOR: Duration = Duration::from_secs(5);
 pub struct ApiKeys {
     remembered: Arc<Cache<Box<str>, Entry>>,
     clock: Clock,
+    hits: Counter,
+    misses: Counter,
 }
 
 #[derive(Clone)]
@@ -56,9 +59,13 @@ pub fn is_key(token: &str) -> bool {
 impl ApiKeys {
     /// Nothing is remembered yet.
     pub fn new(clock: Clock) -> Self {
+        let counter =
+            |result| counter!("cache_lookups_total", "cache" => "api_keys", "result" => result);
         Self {
             remembered: Arc::new(Cache::new(MOST)),
             clock,
+            hits: counter("hit"),
+            misses: counter("miss"),
         }
     }
 
@@ -78,7 +85,14 @@ impl ApiKeys {
         if key.len() > LONGEST {
             return Err(refused());
         }
-        match self.remembered.get(key) {
+        let remembered = self.remembered.get(key);
+        let counted = if remembered.is_some() {
+            &self.hits
+        } else {
+            &self.misses
+        };
+        counted.increment(1);
+        match remembered {
             Some(Entry::Refused { until }) if Instant::now() < until => return Err(refused()),
             Some(Entry::Good { token, until }) if self.clock.now() < until => {
                 match verifier.verify(&token).await {

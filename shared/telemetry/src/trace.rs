@@ -119,8 +119,7 @@ impl Trace {
         if tracing.sampling.takes(decided, trace) {
             tracing.sampled.increment(1);
             let span = beginning(recorded);
-            let context = Context::new().with_remote_span_context(caller);
-            start(&span, context, Some(trace));
+            start(&span, below(caller), Some(trace));
             return Self {
                 span,
                 unsampled: None,
@@ -173,7 +172,7 @@ impl Trace {
             .with_kind(kind)
             .with_start_time(unsampled.began)
             .with_attributes(attributes);
-        let context = Context::new().with_remote_span_context(unsampled.caller.clone());
+        let context = below(unsampled.caller.clone());
         let own = &unsampled.own;
         let mut span = ids::with(Some(own.trace_id()), Some(own.span_id()), || {
             builder.start_with_context(tracer, &context)
@@ -198,6 +197,16 @@ fn has_room(now: SystemTime) -> bool {
 
 fn tracer() -> Option<&'static SdkTracer> {
     TRACING.get()?.tracer.as_ref()
+}
+
+/// The context below a caller's span, if there is a caller.
+fn below(caller: SpanContext) -> Context {
+    let context = Context::new();
+    if caller.is_valid() {
+        context.with_remote_span_context(caller)
+    } else {
+        context
+    }
 }
 
 /// A span that begins a recorded trace in this process.

@@ -187,8 +187,10 @@ async fn spans_reach_a_collector_that_speaks_http() {
             request[request.windows(4).position(|it| it == b"\r\n\r\n").unwrap() + 4..].to_vec();
         (head, body)
     };
-    let (output, (head, body)) = tokio::join!(run_child(&variables), collector);
+    let collector = timeout(Duration::from_secs(30), collector);
+    let (output, received) = tokio::join!(run_child(&variables), collector);
     assert!(output.status.success(), "{output:?}");
+    let (head, body) = received.unwrap_or_else(|_| panic!("nothing came: {output:?}"));
     assert!(head.starts_with("post /v1/traces http/1.1"), "{head}");
     assert!(
         head.contains("content-type: application/x-protobuf"),

@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+use metrics::{Counter, counter};
 use portico_service::Clock;
 use quick_cache::sync::Cache;
 use uuid::Uuid;
@@ -96,17 +97,22 @@ struct Inner {
     entries: Cache<Uuid, Entry>,
     /// When it was last known what changed, in seconds since 1970.
     checked: AtomicI64,
+    hits: Counter,
+    misses: Counter,
 }
 
 impl Directory {
     pub(crate) fn new(storage: Storage, clock: Clock) -> Self {
         let checked = AtomicI64::new(clock.now().timestamp());
+        let counter = |result| counter!("cache_lookups_total", "cache" => "oauth_clients", "result" => result);
         Self(Arc::new(Inner {
             storage,
             clock,
             first_party: Arc::new(KnownClient::first_party()),
             entries: Cache::new(MOST),
             checked,
+            hits: counter("hit"),
+            misses: counter("miss"),
         }))
     }
 
@@ -122,7 +128,14 @@ impl Directory {
         let now = inner.clock.now();
         let seen = DateTime::from_timestamp(inner.checked.load(Ordering::Relaxed), 0);
         let blind = seen.is_none_or(|seen| now - seen > BLIND_FOR);
-        match inner.entries.get(&id) {
+        let remembered = inner.entries.get(&id);
+        let counted = if remembered.is_some() {
+            &inner.hits
+        } else {
+            &inner.misses
+        };
+        counted.increment(1);
+        match remembered {
             Some(Entry::Known(client)) if !blind => return Ok(Some(client)),
             Some(Entry::Unknown { until }) if now < until => return Ok(None),
             _ => {}

@@ -106,20 +106,29 @@ async fn a_running_system_passes() {
 
 /// Runs every journey at once, since a real system is not used by one person at a time either.
 async fn run(world: World) {
-    run_and_keep(world).await.stop().await;
-}
-
-/// The same, and gives the system back, which has seen everything.
-async fn run_and_keep(world: World) -> World {
-    let world = Rc::new(world);
-    let failed = LocalSet::new().run_until(failures(&world)).await;
+    let (world, failed) = go_through(world).await;
     assert!(
         failed.is_empty(),
         "{} of {} journeys failed: {failed:?}",
         failed.len(),
         JOURNEYS.len()
     );
-    Rc::into_inner(world).expect("every journey is over")
+    world.stop().await;
+}
+
+/// Lets a system see everything, for a test that is about something else: how each journey ends is not its
+/// business, as long as most were gone to their end.
+async fn exercise(world: World) -> World {
+    let (world, failed) = go_through(world).await;
+    assert!(failed.len() * 5 < JOURNEYS.len(), "most failed: {failed:?}");
+    world
+}
+
+async fn go_through(world: World) -> (World, Vec<&'static str>) {
+    let world = Rc::new(world);
+    let failed = LocalSet::new().run_until(failures(&world)).await;
+    let world = Rc::into_inner(world).expect("every journey is over");
+    (world, failed)
 }
 
 async fn failures(world: &Rc<World>) -> Vec<&'static str> {

@@ -71,7 +71,9 @@ impl HttpClient for Client {
             let body = Limited::new(body, ANSWER).collect().await?.to_bytes();
             Ok(Response::from_parts(head, body))
         };
-        let limited = timeout(self.timeout, exchange);
+        let longest = self.timeout;
+        // Timed over there, since the thread that waits here has no clock of the runtime's.
+        let limited = async move { timeout(longest, exchange).await };
         self.runtime.spawn(limited).await??
     }
 }

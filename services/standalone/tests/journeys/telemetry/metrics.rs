@@ -67,7 +67,7 @@ fn faults(samples: &[Sample]) -> BTreeSet<String> {
 }
 
 async fn every_metric_is_described(world: World) {
-    let world = crate::run_and_keep(world).await;
+    let world = crate::exercise(world).await;
     for ops in world.ops() {
         let samples = scrape(&ops).await;
         assert!(samples.len() > 100, "{ops} shows next to nothing");
