@@ -8,12 +8,8 @@ use portico_cache::Denylist;
 use portico_caller::Verifier;
 use portico_service::{Backend, Config, Endpoints, Frame, tls};
 use thiserror::Error;
-<<<<<<< HEAD
-use tokio::{net::TcpSocket, sync::oneshot, time::sleep};
+use tokio::{net::TcpSocket, runtime::Handle, sync::oneshot, time::sleep};
 use tokio_util::sync::CancellationToken;
-=======
-use tokio::{net::TcpSocket, runtime::Handle, sync::oneshot};
->>>>>>> dd06c1f (Trace each request to its statements, record a tenth and every failure, and measure what was dark)
 use tracing::info;
 
 use crate::{
@@ -203,30 +199,20 @@ async fn serve(
     frame: Frame,
 ) -> io::Result<()> {
     let patience = shared.request_timeout + GRACE;
-<<<<<<< HEAD
     let (drain, delay) = (shared.drain.clone(), shared.drain_delay);
-    let edge = move || Edge {
-        backends: upstreams.iter().map(|it| (it.backend)()).collect(),
-        absences: upstreams.iter().map(|_| Absence::default()).collect(),
-        gates: upstreams
-            .iter()
-            .map(|it| Gate::new(&it.name, shared.concurrency))
-            .collect(),
-        upstreams: upstreams.clone(),
-        places: Places::default(),
-        shared: shared.clone(),
-=======
-    let drain = shared.drain.clone();
     let edge = move || {
         portico_telemetry::watch_runtime("gateway", &Handle::current());
         Edge {
-            shared: shared.clone(),
             backends: upstreams.iter().map(|it| (it.backend)()).collect(),
             absences: upstreams.iter().map(|_| Absence::default()).collect(),
+            gates: upstreams
+                .iter()
+                .map(|it| Gate::new(&it.name, shared.concurrency))
+                .collect(),
             upstreams: upstreams.clone(),
             places: Places::default(),
+            shared: shared.clone(),
         }
->>>>>>> dd06c1f (Trace each request to its statements, record a tenth and every failure, and measure what was dark)
     };
     let closing = CancellationToken::new();
     let server = listen::server(listener, tls, workers, patience, closing.clone(), edge)?;

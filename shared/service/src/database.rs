@@ -21,12 +21,9 @@ use sea_orm_migration::MigratorTrait;
 
 use crate::Secret;
 
-<<<<<<< HEAD
 mod abandoned;
-=======
 mod observe;
 mod statement;
->>>>>>> dd06c1f (Trace each request to its statements, record a tenth and every failure, and measure what was dark)
 mod supervise;
 
 pub use observe::{commit, note, observe};
@@ -155,11 +152,7 @@ fn postgres(url: &str, pool: u32) -> Result<ConnectOptions, DbErr> {
     let mut options = ConnectOptions::new("postgres://options-follow");
     options
         .map_sqlx_postgres_opts(move |_| parsed.clone())
-<<<<<<< HEAD
-        .map_sqlx_postgres_pool_opts(abandoned::watched)
-=======
-        .map_sqlx_postgres_pool_opts(tell_waits)
->>>>>>> dd06c1f (Trace each request to its statements, record a tenth and every failure, and measure what was dark)
+        .map_sqlx_postgres_pool_opts(|it| tell_waits(abandoned::watched(it)))
         .max_connections(pool)
         .test_before_acquire(false)
         .test_before_acquire_if_idle_for(IDLE)

@@ -23,11 +23,7 @@ use portico_telemetry::Telemetry;
 pub use signal::Signals;
 use tokio::{net::TcpListener, runtime::Handle};
 
-<<<<<<< HEAD
-use crate::{Backend, Clock, Config, Frame, Shape, grpc, ops, tls};
-=======
-use crate::{Backend, Clock, Config, Frame, Shape, grpc, ops::Ops};
->>>>>>> dd06c1f (Trace each request to its statements, record a tenth and every failure, and measure what was dark)
+use crate::{Backend, Clock, Config, Frame, Shape, grpc, ops::Ops, tls};
 
 /// How long tasks may take to end after `stop`: what gRPC gives its calls, and a moment more.
 const DRAIN: Duration = Duration::from_secs(12);
