@@ -12,7 +12,7 @@ STORES = {"postgres-user", "postgres-auth", "redis"}
 BUTTONS = {"migrate", "seed", "test", "load"}
 # Names that local clusters bear, besides kind-… and k3d-….
 LOCAL = {"portico", "rancher-desktop", "orbstack", "colima"}
-WAYS = [{}, {"compose": True}, {"compose": True, "observe": True, "mail": True}]
+WAYS = [{}, {"resources": ["user", "gateway"]}, {"compose": True}, {"compose": True, "observe": True, "mail": True}]
 
 # What must be refused, and why, so that this check is known to be able to fail.
 MISTAKES = {

@@ -22,7 +22,7 @@ class Tilt:
         self.root, self.subcommand, self.arguments = pathlib.Path(root), subcommand, arguments
         self.resources, self.images, self.environment, self.contexts = {}, {}, {}, []
         self.services, self.workloads, self.defined, self.steps, self.local_ports = {}, {}, set(), {}, set()
-        self.orchestrator = None
+        self.orchestrator, self.enabled = None, []
 
     def evaluate(self, text):
         dialect = starlark.Dialect.extended()
@@ -46,6 +46,8 @@ class Tilt:
         self.finish()
 
     def finish(self):
+        if unknown := [name for name in self.enabled if name not in self.resources]:
+            raise Wrong(f"no resource is named {', '.join(unknown)}")
         for name, resource in self.resources.items():
             for other in resource["deps"]:
                 if other not in self.resources:
@@ -106,6 +108,12 @@ class Tilt:
 
     def t__config_define_bool(self, name, args=False, usage=""):
         self.defined.add(name)
+
+    def t__config_define_string_list(self, name, args=False, usage=""):
+        self.defined.add(name)
+
+    def t__config_set_enabled_resources(self, resources):
+        self.enabled = list(resources)
 
     def t__config_parse(self):
         if unknown := set(self.arguments) - self.defined:
