@@ -29,13 +29,18 @@ def main(previous, current):
     failed = 0
     with Stores() as stores:
         for title, new in mixes:
-            began = time.monotonic()
-            with System(stores, releases, new) as system:
-                passed, output = system.journeys()
-            print(f"  {'passes' if passed else 'FAILS '}  {title} ({time.monotonic() - began:.0f} s)", flush=True)
-            if not passed:
+            # The journeys of a release cannot be mended any more, and a slow machine has been seen to catch one of them
+            # between two services that learn of a revocation one after the other. So one mix is tried twice at most.
+            for attempt in ("first", "second"):
+                began = time.monotonic()
+                with System(stores, releases, new) as system:
+                    passed, output = system.journeys()
+                verdict = "passes" if passed else "FAILS "
+                print(f"  {verdict}  {title} ({attempt} try, {time.monotonic() - began:.0f} s)", flush=True)
+                if passed:
+                    break
                 print(output)
-                failed += 1
+            failed += not passed
     print(f"{len(mixes) - failed} passed, {failed} failed")
     return failed != 0
 
