@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the four images and holds them to what deploy/README.md says of them.
-#   check.sh        PROFILE=release (the default here) or dist; DOCKER names the client
+# Builds the images and holds them to what deploy/README.md says of them.
+#   check.sh [IMAGE…]        all four, unless some are named; PROFILE=release (the default here) or dist; DOCKER names the client
 # Needs: a docker client with BuildKit, git, python3. Leaves the images portico-check-* behind, for the next time.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -19,6 +19,7 @@ finish() {
 trap finish EXIT
 fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
 images=(gateway user auth standalone)
+[ "$#" = 0 ] || images=("$@")
 
 # What git knows, in a folder of its own, so that it can be changed.
 sources=$work/sources
@@ -108,7 +109,7 @@ echo '// A change.' >>"$(find "$sources/gateway/tests" -name '*.rs' | head -n 1)
 echo 'A change.' >>"$sources/gateway/README.md"
 rebuilt 'a test and a README'
 # The standalone is made of all of them, so it is left out from here on.
-images=(gateway user auth)
+mapfile -t images < <(printf '%s\n' "${images[@]}" | grep -vx standalone)
 for service in "${images[@]}"; do
   case $service in gateway) folder=gateway ;; *) folder=services/$service ;; esac
   sed -i '1i // A change.' "$sources/$folder/src/main.rs" "$sources/$folder/src/lib.rs"
