@@ -28,6 +28,9 @@ def faults(services):
             if "PASSWORD" in variable and not variable.endswith("__FILE"):
                 yield f"{name}: {variable} is not read from a file"
     endpoints = {name: services[name]["environment"].get("OTEL_EXPORTER_OTLP_ENDPOINT") for name in ("gateway", "user", "auth")}
+    samplers = {services[name]["environment"].get("OTEL_TRACES_SAMPLER") for name in endpoints}
+    if samplers != {"parentbased_always_on"}:
+        yield f"the collector can keep errors and slow traces only when it gets all: {samplers}"
     if set(endpoints.values()) != {"http://collector:4317"}:
         yield f"traces go to {endpoints}"
 
