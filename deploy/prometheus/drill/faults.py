@@ -36,6 +36,7 @@ class World:
         self.prometheus, self.jobs = prometheus, jobs
         self.collector = stand_ins.Collector(PORT["otlp"], PORT["collector"])
         self.ghosts = stand_ins.Ghosts(PORT["ghosts"], "good")
+        self.mail = stand_ins.MailServer(PORT["smtp"])
 
     def become(self, kind):
         self.ghosts.stop()
@@ -247,18 +248,26 @@ def rotation_blocked(world):
         yield
 
 
+def forget_password():
+    call("POST", "auth/password:forgot", {"email": os.environ["ADMIN_EMAIL"]})
+
+
 @contextlib.contextmanager
 def mail_server_away(world):
-    call("POST", "auth/password:forgot", {"email": os.environ["ADMIN_EMAIL"]})
+    world.mail.stop()
+    forget_password()
     yield
+    world.mail = stand_ins.MailServer(PORT["smtp"])
 
 
 @contextlib.contextmanager
 def mails_refused(world):
-    server = stand_ins.RefusingMailServer(PORT["smtp"])
-    call("POST", "auth/password:forgot", {"email": os.environ["ADMIN_EMAIL"]})
+    world.mail.stop()
+    world.mail = stand_ins.MailServer(PORT["smtp"], takes=False)
+    forget_password()
     yield
-    server.stop()
+    world.mail.stop()
+    world.mail = stand_ins.MailServer(PORT["smtp"])
 
 
 @contextlib.contextmanager

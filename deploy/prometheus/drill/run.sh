@@ -22,7 +22,7 @@ export AUTH__HASHING_THREADS=1 AUTH__HASHING_QUEUE=4 USER__POOL_SIZE=4 GATEWAY__
 export AUTH__KEY_ROTATION_SECONDS=20 AUTH__REFRESH_GRACE_SECONDS=1
 # So that a flood meets the queue and the counters instead of a limit.
 export AUTH__GUESSES_PER_ACCOUNT=0 AUTH__GUESSES_PER_ADDRESS=0 AUTH__MAILS_PER_ADDRESS=0 AUTH__MAILS_PER_ACCOUNT=0
-# Where mails go nothing listens, until a fault says so.
+# The mail server is the drill's own.
 export AUTH__SMTP_URL="smtp://127.0.0.1:$smtp_port?tls=opportunistic" AUTH__REQUIRE_VERIFIED_EMAIL=false
 export OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:$otlp_port UPSTREAMS=ghosts=http://127.0.0.1:$ghosts_port
 

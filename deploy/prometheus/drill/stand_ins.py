@@ -1,7 +1,9 @@
-"""Those around Portico whose faults are drilled: a collector that takes traces by OTLP, a mail server that refuses for
-good, and somebody else's gRPC service whose contract is good, taken, or broken."""
+"""Those around Portico whose faults are drilled: a collector that takes traces by OTLP, a mail server, and somebody else's
+gRPC service whose contract is good, taken, or broken."""
 
+import contextlib
 import http.server
+import socket
 import socketserver
 import sys
 import threading
@@ -54,17 +56,28 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
         self.page.server_close()
 
 
-class RefusingMailServer:
-    """Speaks SMTP (RFC 5321) and takes no recipient: 550, which is for good."""
+class MailServer:
+    """Speaks SMTP (RFC 5321). Takes every mail, or no recipient at all: 550, which is for good."""
 
-    def __init__(self, port):
+    def __init__(self, port, takes=True):
+        self.open = set()
+
         class Talk(socketserver.StreamRequestHandler):
             def handle(talk):
+                self.open.add(talk.connection)
+                with contextlib.suppress(OSError):
+                    talk.speak()
+
+            def speak(talk):
                 talk.wfile.write(b"220 localhost\r\n")
                 for line in talk.rfile:
                     verb = line.split()[0].upper() if line.split() else b""
-                    answer = {b"RCPT": b"550 5.1.1 nobody here\r\n", b"QUIT": b"221 bye\r\n"}.get(verb, b"250 ok\r\n")
-                    talk.wfile.write(answer)
+                    if verb == b"DATA":
+                        talk.wfile.write(b"354 go on\r\n")
+                        while talk.rfile.readline() not in (b".\r\n", b""):
+                            pass
+                    refused = verb == b"RCPT" and not takes
+                    talk.wfile.write(b"550 5.1.1 nobody here\r\n" if refused else b"250 ok\r\n")
                     if verb == b"QUIT":
                         return
 
@@ -76,6 +89,10 @@ class RefusingMailServer:
     def stop(self):
         self.server.shutdown()
         self.server.server_close()
+        # Whoever keeps a connection for the next mail loses it too.
+        for connection in self.open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 def contract(kind):
