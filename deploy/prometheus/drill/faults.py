@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -279,6 +280,50 @@ def collector_stopped(world):
         world.collector = stand_ins.Collector(PORT["otlp"], PORT["collector"])
 
 
+def certificate(days):
+    subprocess.run([os.path.join(os.path.dirname(__file__), "certificate.sh"), str(days)], check=True)
+
+
+@contextlib.contextmanager
+def certificate_broken(world):
+    path = os.environ["TLS__CERT_FILE"]
+    with open(path) as file:
+        good = file.read()
+    with open(path, "w") as file:
+        file.write(good[:200])
+    yield
+    with open(path, "w") as file:
+        file.write(good)
+
+
+@contextlib.contextmanager
+def certificate_short(world):
+    certificate(3)
+    yield
+    certificate(90)
+
+
+@contextlib.contextmanager
+def user_hangs(world):
+    token = sign_in()["accessToken"]
+    stop = threading.Event()
+
+    def hang():
+        # Again and again: what hangs for long is a process that is down.
+        while not stop.is_set():
+            os.kill(system.pids["user"], signal.SIGSTOP)
+            stop.wait(4)
+            os.kill(system.pids["user"], signal.SIGCONT)
+            stop.wait(1)
+
+    hanging = threading.Thread(target=hang)
+    with load(lambda: ask(token), threads=60, pause=0.01):
+        hanging.start()
+        yield
+        stop.set()
+        hanging.join(10)
+
+
 USER, GATEWAY, AUTH = ({"job": f"portico-{name}"} for name in ("user", "gateway", "auth"))
 BURNT = {"PorticoBudgetBurnsFast", "PorticoBudgetBurnsSlowly"}
 FAULTS = [
@@ -298,6 +343,10 @@ FAULTS = [
     Fault("the mail server refuses for good", mails_refused, {"PorticoMailsLost": {"outcome": "given_up"}}, within=120),
     Fault("an upstream's message is declared nowhere", contract_broken, {"PorticoContractInvalid": {"upstream": "ghosts"}}),
     Fault("an upstream claims a route of Portico's", route_taken, {"PorticoRoutesRefused": {"upstream": "ghosts"}}),
+    Fault("a certificate is cut off", certificate_broken, {"PorticoCertificateRefused": USER}),
+    Fault("a certificate is good for three days", certificate_short, {"PorticoCertificateExpires": USER}, within=120),
+    Fault("the user service hangs for seconds, under load", user_hangs,
+          {"PorticoEndpointsLeftAlone": {}, "PorticoRequestsShed": {"upstream": "user"}}, within=90, lingering=BURNT),
     Fault("900 streams for one worker", streams_opened, {"PorticoStreamsNearlyUsedUp": {}}, within=90),
     Fault("the gateway's limit of files is lowered", files_lowered, {"PorticoFilesNearlyUsedUp": GATEWAY}),
     Fault("64 connections ask the edge as fast as they can", edge_flooded, {"PorticoThreadsBusy": {"runtime": "gateway"}},
