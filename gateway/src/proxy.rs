@@ -263,7 +263,8 @@ pub fn refused(route: &Route, status: &Status, origin: &Origin<'_>) -> Problem {
         let cause = std::error::Error::source(status).map(|it| it as &dyn std::error::Error);
         error!(%rpc, ?code, message = status.message(), error = cause, "the upstream failed");
     } else {
-        debug!(%rpc, ?code, message = status.message(), "the upstream refused");
+        // What it says may quote what a client sent.
+        debug!(%rpc, ?code, "the upstream refused");
     }
     problem
 }

@@ -22,8 +22,14 @@ const SECRETS: [&str; 12] = [
     "$argon2",
 ];
 
-/// Lines that say where the process itself listens.
-const OWN_ADDRESS: [&str; 4] = ["\"addr\":", "\"address\":", "listening", "starting service"];
+/// Lines that say where the process itself listens, and where it finds the services behind it.
+const OWN_ADDRESS: [&str; 5] = [
+    "\"addr\":",
+    "\"address\":",
+    "\"message\":\"endpoints\"",
+    "listening",
+    "starting service",
+];
 
 /// How the lines begin with which the standalone welcomes whoever starts it.
 const WELCOME: [&str; 6] = [
