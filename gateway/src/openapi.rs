@@ -12,6 +12,7 @@ mod page;
 mod parameters;
 mod path;
 mod publish;
+mod raw;
 mod responses;
 mod rules;
 mod schema;

@@ -129,6 +129,13 @@ fn headers(
         ));
     }
     if let Some(key) = preconditions::idempotency_key(request.headers())? {
+        let said = binding.request_id(wire);
+        if said.is_some_and(|said| said != key.as_bytes()) {
+            return Err(Problem::invalid_field(Fault {
+                field: "requestId".to_owned(),
+                description: "must be what `Idempotency-Key` says, or be left out".to_owned(),
+            }));
+        }
         binding.append_request_id(plans, key, wire);
     }
     if binding.server_streaming {

@@ -3,7 +3,7 @@
 //! Both are read from the files' bytes. Reflected options would be nicer to read, but decoding them
 //! panics on bytes that are no good, and a stranger's descriptors may hold anything.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use prost::{Message, bytes::Bytes};
 use prost_reflect::DescriptorPool;
@@ -58,6 +58,8 @@ struct Leaf {
     name: String,
     #[prost(bytes = "bytes", tag = "8")]
     options: Bytes,
+    #[prost(string, tag = "10")]
+    json_name: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -121,11 +123,15 @@ struct Location {
 impl Notes {
     /// Reads the notes on everything in the pool. A file that cannot be read has none.
     pub fn of(pool: &DescriptorPool) -> Self {
+        let files = pool.files();
+        let files: Vec<File> = files
+            .filter_map(|file| File::decode(file.encode_to_vec().as_slice()).ok())
+            .collect();
+        let fields = files.iter().flat_map(|file| leaves(&file.messages));
+        let known: HashSet<String> = fields.map(|(name, _)| name.to_owned()).collect();
         let mut notes = Self::default();
-        for file in pool.files() {
-            if let Ok(file) = File::decode(file.encode_to_vec().as_slice()) {
-                notes.file(file);
-            }
+        for file in files {
+            notes.file(file, &known);
         }
         notes
     }
@@ -139,7 +145,14 @@ impl Notes {
         self.0.get(full_name).unwrap_or(&NOTHING)
     }
 
-    fn file(&mut self, file: File) {
+    /// `known` are the names of all fields there are.
+    fn file(&mut self, file: File, known: &HashSet<String>) {
+        let own = leaves(&file.messages).into_iter();
+        let kept: HashSet<String> = own
+            .filter(|(name, json_name)| name == json_name)
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        let is_renamed = |name: &str| known.contains(name) && !kept.contains(name);
         let source = file.source.unwrap_or_default();
         let comments: HashMap<Vec<i32>, String> = source
             .locations
@@ -150,7 +163,7 @@ impl Notes {
                 } else {
                     it.leading
                 };
-                (!text.is_empty()).then(|| (it.path, markdown(&text)))
+                (!text.is_empty()).then(|| (it.path, markdown(&text, &is_renamed)))
             })
             .collect();
         let mut reader = Reader {
@@ -222,14 +235,25 @@ impl Reader<'_> {
     }
 }
 
+/// The fields of messages and of those within them, by name and JSON name.
+fn leaves(messages: &[Declared]) -> Vec<(&str, &str)> {
+    let mut found = Vec::new();
+    for message in messages {
+        let fields = message.fields.iter();
+        found.extend(fields.map(|it| (it.name.as_str(), it.json_name.as_str())));
+        found.extend(leaves(&message.messages));
+    }
+    found
+}
+
 /// A comment as REST callers read it: without its margin and without notes for tools, and with the
-/// names of fields as JSON has them.
-fn markdown(comment: &str) -> String {
+/// names of fields as JSON has them. `is_renamed` says that JSON has another name for a field.
+fn markdown(comment: &str, is_renamed: &impl Fn(&str) -> bool) -> String {
     let lines = comment
         .lines()
         .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end());
     let lines: Vec<&str> = lines.filter(|line| !is_for_tools(line)).collect();
-    in_json_names(lines.join("\n").trim())
+    in_json_names(lines.join("\n").trim(), is_renamed)
 }
 
 fn is_for_tools(line: &str) -> bool {
@@ -238,11 +262,12 @@ fn is_for_tools(line: &str) -> bool {
         .any(|it| line.trim_start().starts_with(it))
 }
 
-/// Writes `snake_case` within backticks in lowerCamelCase.
-fn in_json_names(text: &str) -> String {
+/// Writes the names of fields within backticks in lowerCamelCase.
+fn in_json_names(text: &str, is_renamed: &impl Fn(&str) -> bool) -> String {
     let parts = text.split('`').enumerate();
     let parts = parts.map(|(index, part)| {
-        if index % 2 == 1 && is_field_path(part) {
+        let mut long = part.split('.').filter(|it| it.contains('_'));
+        if index % 2 == 1 && is_field_path(part) && long.all(is_renamed) {
             camel(part)
         } else {
             part.to_owned()
@@ -319,6 +344,25 @@ mod tests {
         assert!(!comment("portico.user.v1.UserEvents").contains("buf:lint"));
         assert!(!notes.on("portico.user.v1.User.email").options.is_empty());
         assert_eq!(comment("nobody"), "");
+    }
+
+    #[test]
+    fn only_names_that_json_changes_are_changed() {
+        let pool = portico_transcode::pool(portico_proto::auth::DESCRIPTOR_SET).unwrap();
+        let notes = Notes::of(&pool);
+        let comment = |name: &str| notes.on(name).comment.as_str();
+        let token = comment("portico.auth.v1.OAuthService.Token");
+        for kept in [
+            "`client_credentials`",
+            "`refresh_token`",
+            "`invalid_client`",
+        ] {
+            assert!(token.contains(kept), "{token}");
+        }
+        let introspect = comment("portico.auth.v1.OAuthService.Introspect");
+        assert!(introspect.contains("`introspectsAll`"), "{introspect}");
+        let sessions = comment("portico.auth.v1.ServiceAccountService.UpdateServiceAccount");
+        assert!(sessions.contains("`updateMask`"), "{sessions}");
     }
 
     #[test]

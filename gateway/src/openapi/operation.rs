@@ -10,6 +10,7 @@ use super::{
     notes::summary,
     parameters,
     path::Path,
+    raw::Bodies,
     responses::{self, Traits},
     rules,
     schema::{Schemas, Side},
@@ -44,6 +45,7 @@ pub fn operation(schemas: &mut Schemas<'_>, source: &Source<'_>) -> Object {
     let (plans, binding) = (&*route.plans, &route.binding);
     let request = method.input();
     let note = schemas.notes.on(method.full_name());
+    let raw = Bodies::of(note);
     let (headline, rest) = summary(&note.comment);
 
     let mut operation = Object::default()
@@ -58,16 +60,25 @@ pub fn operation(schemas: &mut Schemas<'_>, source: &Source<'_>) -> Object {
         operation.put("deprecated", true);
     }
     let mut parameters = parameters::path(schemas, &request, path, names);
-    parameters.extend(parameters::query(schemas, &request, binding, plans));
-    parameters.extend(parameters::headers(&request, binding, plans));
+    parameters.extend(parameters::query(schemas, method, binding, plans));
+    parameters.extend(parameters::headers(schemas, &request, binding, plans));
     if !parameters.is_empty() {
         operation.put("parameters", parameters);
     }
     if binding.takes_body() {
-        operation.put("requestBody", body(schemas, &request, binding, plans));
+        let body = match &raw.request {
+            Some(content) if binding.takes_http_body() => {
+                Object::default().with("required", true).with(
+                    "content",
+                    media(&content.media_type, content.schema(schemas, method, true)),
+                )
+            }
+            _ => body(schemas, &request, binding, plans),
+        };
+        operation.put("requestBody", body);
     }
 
-    let mut answers = Object::default().with("200", reply(schemas, method, binding));
+    let mut answers = Object::default().with("200", reply(schemas, method, binding, &raw));
     let traits = Traits {
         guarded: route.policy.access != Access::Public,
         names: !names.is_empty(),
@@ -79,6 +90,10 @@ pub fn operation(schemas: &mut Schemas<'_>, source: &Source<'_>) -> Object {
         limited: route.policy.rate_limit.is_some(),
     };
     responses::add(&mut answers, traits, &note.comment);
+    if let Some(error) = raw.error.filter(|_| binding.gives_http_body()) {
+        let schema = error.schema(schemas, method, false);
+        responses::beside(&mut answers, &error.media_type, &schema);
+    }
     operation.put("responses", answers);
     security::add(&mut operation, &route.policy);
     operation.with("x-grpc-method", route.rpc.as_str())
@@ -130,9 +145,9 @@ fn body(
         Some(name) => (part(schemas, request, binding, name), true),
     };
     if binding.client_streaming {
+        // No line at all is a stream too.
         return Object::default()
             .with("description", "One JSON document on each line.")
-            .with("required", true)
             .with("content", media("application/x-ndjson", schema));
     }
     let mut body = Object::default();
@@ -205,7 +220,12 @@ fn part(
     schema
 }
 
-fn reply(schemas: &mut Schemas<'_>, method: &MethodDescriptor, binding: &Binding) -> Object {
+fn reply(
+    schemas: &mut Schemas<'_>,
+    method: &MethodDescriptor,
+    binding: &Binding,
+    raw: &Bodies,
+) -> Object {
     let output = method.output();
     let comment = &schemas.notes.on(output.full_name()).comment;
     let (said, _) = summary(comment);
@@ -220,7 +240,11 @@ fn reply(schemas: &mut Schemas<'_>, method: &MethodDescriptor, binding: &Binding
         headers.put("ETag", responses::header("ETag"));
     }
     let content = if binding.gives_http_body() {
-        media("*/*", Object::default())
+        match &raw.reply {
+            None => media("*/*", Object::default()),
+            Some(none) if none.media_type.is_empty() => Object::default(),
+            Some(content) => media(&content.media_type, content.schema(schemas, method, false)),
+        }
     } else {
         let schema = answer(schemas, &output, binding);
         if binding.server_streaming {
@@ -234,10 +258,14 @@ fn reply(schemas: &mut Schemas<'_>, method: &MethodDescriptor, binding: &Binding
             media(JSON, schema)
         }
     };
-    Object::default()
+    let reply = Object::default()
         .with("description", said)
-        .with("headers", headers)
-        .with("content", content)
+        .with("headers", headers);
+    if content.is_empty() {
+        reply
+    } else {
+        reply.with("content", content)
+    }
 }
 
 fn answer(schemas: &mut Schemas<'_>, output: &MessageDescriptor, binding: &Binding) -> Object {

@@ -1,7 +1,7 @@
 //! What a request says outside of its body.
 
 use portico_transcode::{Binding, Plans};
-use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor};
 
 use super::{
     json::{Json, Object},
@@ -93,10 +93,11 @@ fn single(schemas: &mut Schemas<'_>, field: &Field<'_>) -> Object {
 /// A parameter of the query for each field that neither path nor body binds.
 pub fn query(
     schemas: &mut Schemas<'_>,
-    request: &MessageDescriptor,
+    method: &MethodDescriptor,
     binding: &Binding,
     plans: &Plans,
 ) -> Vec<Object> {
+    let request = &method.input();
     let body = binding.body_field(plans);
     if binding.takes_body() && body.is_none() {
         return Vec::new();
@@ -104,7 +105,8 @@ pub fn query(
     let taken: Vec<&str> = binding.template.variables().chain(body).collect();
     let mut walk = Walk {
         taken: &taken,
-        mask: mask_pattern(schemas, request, body),
+        update: update_pattern(schemas, request, body),
+        read: read_pattern(&method.output()),
         above: vec![request.full_name().to_owned()],
         out: Vec::new(),
     };
@@ -116,7 +118,9 @@ struct Walk<'w> {
     /// Fields that other parts of the request bind, by their paths.
     taken: &'w [&'w str],
     /// What an update mask may name.
-    mask: Option<String>,
+    update: Option<String>,
+    /// What a read mask may name.
+    read: Option<String>,
     /// The messages on the way, lest one within itself be followed for ever.
     above: Vec<String>,
     out: Vec<Object>,
@@ -172,9 +176,12 @@ impl Walk<'_> {
         } else {
             single(schemas, field)
         };
-        if field.descriptor.name() == "update_mask"
-            && let Some(pattern) = self.mask.take()
-        {
+        let pattern = match field.descriptor.name() {
+            "update_mask" => self.update.take(),
+            "read_mask" => self.read.take(),
+            _ => None,
+        };
+        if let Some(pattern) = pattern {
             schema.put("pattern", pattern);
         }
         field.describe(&mut schema);
@@ -205,7 +212,7 @@ fn spares_empty(field: &Field<'_>) -> bool {
 }
 
 /// What an update mask may name: the fields of the resource in the body that an update may change.
-fn mask_pattern(
+fn update_pattern(
     schemas: &Schemas<'_>,
     request: &MessageDescriptor,
     body: Option<&str>,
@@ -225,8 +232,38 @@ fn mask_pattern(
     (!names.is_empty()).then(|| format!("^({one})(,({one}))*$"))
 }
 
+/// What a read mask may name: the fields of the resource that is answered, which a reply that is named after
+/// its method holds, one or many.
+fn read_pattern(reply: &MessageDescriptor) -> Option<String> {
+    let held = |field: FieldDescriptor| match field.kind() {
+        Kind::Message(held) if !field.is_map() && Known::of(&held).is_none() => Some(held),
+        _ => None,
+    };
+    let resource = if reply.name().ends_with("Response") {
+        declared(reply).into_iter().find_map(held)?
+    } else {
+        reply.clone()
+    };
+    let names: Vec<String> = declared(&resource)
+        .into_iter()
+        .map(|it| match it.kind() {
+            Kind::Message(inner) if Known::of(&inner).is_none() => {
+                format!(r"{}(\.[a-z][A-Za-z0-9]*)*", it.json_name())
+            }
+            _ => it.json_name().to_owned(),
+        })
+        .collect();
+    let one = names.join("|");
+    (!names.is_empty()).then(|| format!("^(({one})(,({one}))*)?$"))
+}
+
 /// Headers that stand for fields of the request.
-pub fn headers(request: &MessageDescriptor, binding: &Binding, plans: &Plans) -> Vec<Object> {
+pub fn headers(
+    schemas: &mut Schemas<'_>,
+    request: &MessageDescriptor,
+    binding: &Binding,
+    plans: &Plans,
+) -> Vec<Object> {
     let mut headers = Vec::new();
     if takes_if_match(binding, plans) {
         headers.push(Object::reference("#/components/parameters/IfMatch"));
@@ -234,16 +271,27 @@ pub fn headers(request: &MessageDescriptor, binding: &Binding, plans: &Plans) ->
     if takes_idempotency_key(binding, plans) {
         headers.push(Object::reference("#/components/parameters/IdempotencyKey"));
     }
-    if binding.server_streaming && resumes(request) {
-        headers.push(Object::reference("#/components/parameters/LastEventId"));
+    if let Some(after) = resumes(request).filter(|_| binding.server_streaming) {
+        let read = schemas.read(&after);
+        let schema = if spares_empty(&read) {
+            schemas.value(&read, Side::Request)
+        } else {
+            single(schemas, &read)
+        };
+        let words = "The `id` of the last event that came: the stream goes on behind it. It goes over `after`.";
+        headers.push(header("Last-Event-ID", words, schema));
     }
     headers
 }
 
-/// Whether a stream can be taken up behind an event: the request's field `after` says which one.
-fn resumes(request: &MessageDescriptor) -> bool {
-    let after = request.get_field_by_name("after");
-    after.is_some_and(|field| {
+fn header(name: &str, words: &str, schema: Object) -> Object {
+    let parameter = Object::default().with("name", name).with("in", "header");
+    described(parameter, words).with("schema", schema)
+}
+
+/// The field that says behind which event a stream is taken up, if there is one: the request's `after`.
+fn resumes(request: &MessageDescriptor) -> Option<FieldDescriptor> {
+    request.get_field_by_name("after").filter(|field| {
         let single = !field.is_list() && !field.is_map();
         single
             && !matches!(
@@ -274,18 +322,21 @@ pub fn takes_idempotency_key(binding: &Binding, plans: &Plans) -> bool {
 
 /// The headers' parameters, for the document's components.
 pub fn shared() -> Object {
-    let header = |name: &str, words: &str, schema: Object| {
-        let parameter = Object::default().with("name", name).with("in", "header");
-        described(parameter, words).with("schema", schema)
-    };
-    let text = || Object::of_type("string");
+    let pattern = |it: &str| Object::default().with("pattern", it);
+    let tag = Object::of_type("string").with(
+        "anyOf",
+        [
+            Object::default().with("const", "*"),
+            pattern(r#"^"[!#-~]{0,64}"$"#),
+        ],
+    );
     Object::default()
         .with(
             "IfMatch",
             header(
                 "If-Match",
                 "The `ETag` of the last answer: the change is refused with 412 when somebody else was faster.",
-                text().with("pattern", r#"^(\*|"[!#-~]{0,64}")$"#),
+                tag,
             ),
         )
         .with(
@@ -294,15 +345,7 @@ pub fn shared() -> Object {
                 "Idempotency-Key",
                 "A key of the caller's choice. Repeated with the same request it answers what the first one answered; \
                  with another request it is refused with 422.",
-                text().with("pattern", "^[!#-~]{1,128}$"),
-            ),
-        )
-        .with(
-            "LastEventId",
-            header(
-                "Last-Event-ID",
-                "The `id` of the last event that came: the stream goes on behind it. It goes over `after`.",
-                text(),
+                Object::of_type("string").with("pattern", "^[!#-~]{1,128}$"),
             ),
         )
 }

@@ -209,26 +209,45 @@ fn status(code: &str) -> Option<u16> {
     })
 }
 
+/// Lets the refusals of an operation be of another media type too: those of a protocol that has its own.
+pub fn beside(responses: &mut Object, media_type: &str, schema: &Object) {
+    for it in KINDS.iter().filter(|it| it.status < 500) {
+        let Some(response) = responses.get_mut(&it.status.to_string()) else {
+            continue;
+        };
+        let mut whole = component(it);
+        if let Some(said) = response.object_mut().remove("description") {
+            whole.put("description", said);
+        }
+        let media = Object::default().with("schema", schema.clone());
+        let content = whole.slot("content".to_owned()).object_mut();
+        content.put(media_type, media);
+        *response = whole.into();
+    }
+}
+
 /// The problems, for the document's components.
 pub fn shared() -> Object {
     let mut responses = Object::default();
     for it in &KINDS {
-        let media =
-            Object::default().with("schema", Object::reference(format!("{PLACE}{PROBLEM}")));
-        let mut headers = Object::default().with("X-Request-Id", reference("RequestId"));
-        for name in it.headers {
-            headers.put(*name, reference(&name.replace('-', "")));
-        }
-        let response = Object::default()
-            .with("description", it.words)
-            .with("headers", headers)
-            .with(
-                "content",
-                Object::default().with(crate::problem::MEDIA_TYPE, media),
-            );
-        responses.put(it.name, response);
+        responses.put(it.name, component(it));
     }
     responses
+}
+
+fn component(it: &Kind) -> Object {
+    let media = Object::default().with("schema", Object::reference(format!("{PLACE}{PROBLEM}")));
+    let mut headers = Object::default().with("X-Request-Id", reference("RequestId"));
+    for name in it.headers {
+        headers.put(*name, reference(&name.replace('-', "")));
+    }
+    Object::default()
+        .with("description", it.words)
+        .with("headers", headers)
+        .with(
+            "content",
+            Object::default().with(crate::problem::MEDIA_TYPE, media),
+        )
 }
 
 fn reference(header: &str) -> Object {
@@ -323,6 +342,16 @@ pub fn problem() -> Object {
             Object::of_type("array")
                 .with("description", "The fields at fault.")
                 .with("items", fault),
+        )
+        .with(
+            "line",
+            Object::of_type("integer")
+                .with(
+                    "description",
+                    "The line of the body at fault, where the body is lines.",
+                )
+                .with("minimum", 1)
+                .with("examples", [3]),
         )
         .with(
             "requestId",

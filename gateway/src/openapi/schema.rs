@@ -114,6 +114,10 @@ impl<'n> Schemas<'n> {
                 continue;
             }
             let field = self.read(&field);
+            let options = &field.options;
+            if side == Side::Change && !options.is_mutable() && !options.output_only() {
+                continue;
+            }
             let name = field.descriptor.json_name().to_owned();
             if side == Side::Request && field.is_required() {
                 required.push(name.clone());

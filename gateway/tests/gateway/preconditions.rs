@@ -115,3 +115,18 @@ async fn an_idempotency_key_becomes_the_request_id_of_the_message() {
     .await;
     assert_eq!(document["errors"][0]["field"], "Idempotency-Key");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idempotency_key_goes_over_no_other_one() {
+    let edge = Edge::start().await;
+    let body = json!({"email": "a@example.com"});
+    let send = |query: &str| {
+        let path = format!("/api/v1/users?requestId={query}");
+        let request = edge.admin(Method::POST, &path);
+        request.header("idempotency-key", "k-1").json(&body).send()
+    };
+    assert_eq!(send("k-1").await.unwrap().status(), 200);
+    assert_eq!(send("").await.unwrap().status(), 200);
+    let document = problem(send("k-2").await.unwrap(), 400, "INVALID_FIELD").await;
+    assert_eq!(document["errors"][0]["field"], "requestId");
+}

@@ -161,6 +161,14 @@ impl Binding {
         append(plans, self.request_id.as_ref(), value, out)
     }
 
+    /// The `request_id` that a request has so far, if it is not empty.
+    pub fn request_id<'w>(&self, wire: &'w [u8]) -> Option<&'w [u8]> {
+        match self.request_id.as_ref()?.find(wire)? {
+            wire::Value::Bytes(said) if !said.is_empty() => Some(said),
+            _ => None,
+        }
+    }
+
     /// The reply's `etag`, if it has such a string field and it is not empty.
     pub fn response_etag<'w>(&self, wire: &'w [u8]) -> Option<&'w str> {
         let number = self.response_etag?;

@@ -19,8 +19,17 @@ pub(crate) struct Target {
     number: u32,
     pub kind: Kind,
     pub repeated: bool,
-    /// The oneof that it belongs to, within the message that holds it.
-    pub oneof: Option<u32>,
+    /// The members of oneofs on the way to it, itself included.
+    pub members: Vec<Member>,
+}
+
+/// A field on the way to a target that belongs to a oneof.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Member {
+    /// How much of the target's path leads to the message that holds it.
+    pub above: usize,
+    pub oneof: u32,
+    pub number: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +65,7 @@ impl Target {
             number: 0,
             kind: Kind::Bool,
             repeated: false,
-            oneof: None,
+            members: Vec::new(),
         };
         let (mut at, mut steps) = (root, path.split('.').peekable());
         while let Some(step) = steps.next() {
@@ -84,6 +93,13 @@ impl Target {
     }
 
     fn step(&mut self, field: &FieldPlan) {
+        if let Some(oneof) = field.oneof {
+            self.members.push(Member {
+                above: self.path.len(),
+                oneof,
+                number: field.number,
+            });
+        }
         for (path, name) in [
             (&mut self.path, &field.json_name),
             (&mut self.original, &field.name),
@@ -96,7 +112,6 @@ impl Target {
         self.number = field.number;
         self.kind = field.kind;
         self.repeated = matches!(field.label, Label::Repeated { .. });
-        self.oneof = field.oneof;
     }
 
     fn is_text(&self, plans: &Plans) -> bool {
@@ -111,11 +126,6 @@ impl Target {
     /// Whether it is one string.
     pub fn is_string(&self) -> bool {
         self.kind == Kind::String && !self.repeated
-    }
-
-    /// The path of the message that holds it, in JSON names.
-    pub fn parent(&self) -> &str {
-        self.path.rsplit_once('.').map_or("", |(parent, _)| parent)
     }
 
     /// Appends the field with this value. It is a fragment of the request: protobuf merges it with what

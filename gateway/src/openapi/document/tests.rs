@@ -282,7 +282,7 @@ fn streams_and_other_content_have_their_media_types() {
     );
     assert_eq!(
         names(&watch["parameters"]),
-        pairs(&[("query", "after"), ("ref", "LastEventId")])
+        pairs(&[("query", "after"), ("header", "Last-Event-ID")])
     );
     let pour = &paths["/v1/things:pour"]["post"];
     assert_eq!(

@@ -2,6 +2,7 @@
 //! portico-transcode send the committed corpora through the same functions.
 
 mod json;
+mod oracle;
 mod request;
 mod same;
 mod schema;

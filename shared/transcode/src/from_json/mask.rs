@@ -2,19 +2,42 @@
 
 use super::{Lexer, Parsed};
 use crate::{
-    error::JsonError,
+    error::{Fault, JsonError, Refusal},
     plan::{Label, MessageId, Plans, Shape},
 };
+
+/// How long the paths of a mask may be together, in bytes. Each repeats the names above it, so those of a
+/// message that can hold itself could be a hundred times as long as the body.
+const LONGEST: usize = 64 * 1024;
+
+/// The paths so far.
+#[derive(Default)]
+struct Paths {
+    paths: Vec<String>,
+    bytes: usize,
+}
+
+impl Paths {
+    fn push(&mut self, path: String, lexer: &Lexer<'_>) -> Parsed<()> {
+        self.bytes += path.len();
+        if self.bytes > LONGEST {
+            let detail = "has too many members for an update mask to be made of them; give one";
+            return Err(lexer.fail(Refusal::new(Fault::Range, detail)));
+        }
+        self.paths.push(path);
+        Ok(())
+    }
+}
 
 impl Plans {
     /// The paths in original names of the members of a message in its JSON form. Nested messages give
     /// the paths of their own members; lists, maps, well-known types, `null` and `{}` are the end of a
-    /// path. Fields that only the service sets are left out.
+    /// path. Fields that only the service sets are left out. Fails where the paths are too long together.
     pub(crate) fn json_mask(&self, id: MessageId, json: &[u8]) -> Result<Vec<String>, JsonError> {
-        let mut paths = Vec::new();
+        let mut paths = Paths::default();
         let outcome =
             Lexer::new(json).and_then(|mut lexer| self.mask(id, "", 0, &mut lexer, &mut paths));
-        outcome.map(|()| paths).map_err(|error| *error)
+        outcome.map(|()| paths.paths).map_err(|error| *error)
     }
 
     fn mask(
@@ -23,14 +46,14 @@ impl Plans {
         prefix: &str,
         depth: u32,
         lexer: &mut Lexer<'_>,
-        paths: &mut Vec<String>,
+        paths: &mut Paths,
     ) -> Parsed<()> {
         lexer.deeper(depth)?;
         lexer.expect(b'{', "must be an object")?;
         if lexer.eat(b'}') {
             // An empty object stands for itself, unless it is the whole body.
             if !prefix.is_empty() {
-                paths.push(prefix.to_owned());
+                paths.push(prefix.to_owned(), lexer)?;
             }
             return Ok(());
         }
@@ -52,7 +75,7 @@ impl Plans {
                         }
                         _ => {
                             lexer.skip(depth + 1)?;
-                            paths.push(path);
+                            paths.push(path, lexer)?;
                         }
                     }
                 }

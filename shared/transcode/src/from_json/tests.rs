@@ -395,3 +395,20 @@ fn masks_name_every_member_that_is_given() {
     assert_eq!(mask(r#"{"author":{}}"#), ["author"]);
     assert_eq!(mask("{}"), [""; 0]);
 }
+
+#[test]
+fn a_mask_does_not_outgrow_its_body() {
+    let book = |depth: usize| {
+        let (open, close) = (r#"{"inner":"#.repeat(depth), "}".repeat(depth));
+        let tags = r#""tags":[],"name":"a","count":1"#;
+        format!(r#"{{"author":{open}{{{tags}}}{close}}}"#)
+    };
+    let mask = |text: &str| PLANS.json_mask(id("Book"), text.as_bytes());
+    assert_eq!(mask(&book(50)).expect("short enough").len(), 3);
+    // Two to the power of 14 leaves, each with 14 names above it.
+    let tree = (0..14).fold(r#"{"count":1}"#.to_owned(), |tree, _| {
+        format!(r#"{{"inner":{tree},"right":{tree}}}"#)
+    });
+    let refused = mask(&format!(r#"{{"author":{tree}}}"#)).expect_err("too long");
+    assert_eq!(refused.fault, Fault::Range);
+}
