@@ -77,6 +77,9 @@ pub fn message(
         if body.is_empty() && binding.body_field(plans).is_some() {
             return Err(Problem::invalid_json("the body must not be empty"));
         }
+        if body.trim_ascii() == b"null" && !whole && !binding.takes_null(plans) {
+            return Err(Problem::invalid_json("the body must not be null"));
+        }
         binding.request(plans, captures, query, body, &mut wire)
     };
     translated.map_err(|error| mistake(error, binding.body_field(plans)))?;

@@ -102,7 +102,10 @@ pub fn query(
     if binding.takes_body() && body.is_none() {
         return Vec::new();
     }
-    let taken: Vec<&str> = binding.template.variables().chain(body).collect();
+    // Its header stands for it.
+    let key = takes_idempotency_key(binding, plans).then_some("request_id");
+    let elsewhere = binding.template.variables().chain(body).chain(key);
+    let taken: Vec<&str> = elsewhere.collect();
     let mut walk = Walk {
         taken: &taken,
         update: update_pattern(schemas, request, body),

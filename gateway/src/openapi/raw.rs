@@ -63,7 +63,7 @@ impl Body {
         let mut schema = schemas.object(&message, Side::Answer, &[]);
         let fields = declared(&message).into_iter();
         let required: Vec<String> = fields
-            .filter(|field| schemas.read(field).is_required())
+            .filter(|field| schemas.read(field).options.required())
             .map(|field| field.json_name().to_owned())
             .collect();
         if !required.is_empty() {

@@ -7,14 +7,16 @@ mod tests;
 
 use std::collections::{BTreeMap, HashSet};
 
-use prost_reflect::{Cardinality, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
+use prost_reflect::{
+    Cardinality, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, Syntax,
+};
 
 use super::{
     constraint,
     json::{Json, Object},
     known::{Known, or_null},
     notes::{Note, Notes},
-    rules::{self, FieldOptions, Rules, Typed},
+    rules::{self, EnumRules, FieldOptions, Rules, Typed},
 };
 
 /// Where the schemas stand in the document.
@@ -236,7 +238,15 @@ impl<'n> Schemas<'n> {
     fn kind(&mut self, kind: &Kind, rules: Option<&Rules>, given: bool, side: Side) -> Object {
         match kind {
             Kind::Message(message) => self.message(message, side),
-            Kind::Enum(it) => self.enumeration(it, rules),
+            Kind::Enum(it) => {
+                let names = self.enumeration(it, rules);
+                if side == Side::Answer || names.get("type").and_then(Json::as_str) == Some("null")
+                {
+                    return names;
+                }
+                // ProtoJSON reads a value's number too.
+                Object::default().with("anyOf", [names, numbers(it, rules)])
+            }
             scalar => scalar::schema(scalar, rules, given, side),
         }
     }
@@ -362,6 +372,26 @@ pub fn declared(message: &MessageDescriptor) -> Vec<FieldDescriptor> {
     let mut fields: Vec<FieldDescriptor> = message.fields().collect();
     fields.sort_by_key(place);
     fields
+}
+
+/// The numbers that a caller may send for an enum: those of its values, or any where the enum is open and no
+/// rule says otherwise.
+fn numbers(it: &EnumDescriptor, rules: Option<&Rules>) -> Object {
+    let rules = match rules.and_then(|it| it.typed.as_ref()) {
+        Some(Typed::Enum(rules)) => rules.clone(),
+        _ => EnumRules::default(),
+    };
+    let schema = Object::of_type("integer").with("format", "int32");
+    if it.parent_file().syntax() == Syntax::Proto3 && rules == EnumRules::default() {
+        return schema.with("minimum", i32::MIN).with("maximum", i32::MAX);
+    }
+    let numbers = it.values().map(|value| value.number());
+    let admitted = numbers.filter(|it| constraint::admits(&rules, *it));
+    let mut admitted: Vec<i32> = admitted.collect();
+    admitted.sort_unstable();
+    admitted.dedup();
+    let admitted = admitted.into_iter().map(|it| Json::Number(it.into()));
+    schema.with("enum", admitted.collect::<Vec<_>>())
 }
 
 fn enumeration(notes: &Notes, it: &EnumDescriptor) -> Object {

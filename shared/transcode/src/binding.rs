@@ -7,7 +7,7 @@ mod rule;
 
 use crate::{
     error::{RequestError, WireError},
-    plan::{Kind, MessageId, Plans, Shape},
+    plan::{Kind, Label, MessageId, Plans, Shape},
     router::Capture,
     target::Target,
     template::Template,
@@ -84,6 +84,18 @@ impl Binding {
             Body::Field(index) => Some(&plans.get(self.request).fields[index].name),
             Body::None | Body::Whole => None,
         }
+    }
+
+    /// Whether `null` is a body that says something: where the body is a field that has a value of that form, or
+    /// holds one.
+    pub fn takes_null(&self, plans: &Plans) -> bool {
+        let Body::Field(index) = self.body else {
+            return false;
+        };
+        let field = &plans.get(self.request).fields[index];
+        let wraps = |id| plans.get(id).shape == Shape::Wrapper;
+        field.label == Label::Singular
+            && (plans.null_is_value(field.kind) || field.kind.message().is_some_and(wraps))
     }
 
     /// Lets a value of a captured field stand for another one (`me` for the caller's id): where the path

@@ -116,6 +116,16 @@ fn messages_and_enums_are_referred_to() {
         answer("color"),
         json!({"$ref": "#/components/schemas/reference.v1.Color"})
     );
+    // What is sent may be a number.
+    assert_eq!(
+        request("color"),
+        json!({"anyOf": [
+            {"$ref": "#/components/schemas/reference.v1.Color"},
+            {"type": "integer", "format": "int32", "minimum": i32::MIN, "maximum": i32::MAX},
+            {"type": "null"},
+        ]})
+    );
+    assert_eq!(request("warm")["anyOf"][1]["enum"], json!([1, 2]));
     assert_eq!(
         schemas(Side::Answer)["reference.v1.Color"],
         json!({
