@@ -84,10 +84,10 @@ start() {
   pids[$name]=$!
 }
 
-# until_ok WHAT COMMAND…: for ten seconds at most.
+# until_ok WHAT COMMAND…: for half a minute at most.
 until_ok() {
   local what=$1 && shift
-  for _ in $(seq 100); do
+  for _ in $(seq 300); do
     ! "$@" >/dev/null 2>&1 || return 0
     sleep 0.1
   done
@@ -196,7 +196,7 @@ printf '\x00\x00\x00\x00\x02\x08\x64' >"$work/page.grpc"
 declare -A rpcs=([one]=GetUser [page]=ListUsers)
 
 direct() {
-  local case=$1 url=http://127.0.0.1:$open_port/portico.load.v1.OpenUserService/${rpcs[$1]}
+  local case=$1 url=http://127.0.0.1:$open_port/open.load.v1.OpenUserService/${rpcs[$1]}
   rm -f "$work/h2load.times"
   "${on_load[@]}" h2load --clients 2 --max-concurrent-streams $((connections / 2)) \
     --duration "$seconds" --warm-up-time "$warmup" --data "$work/$case.grpc" \

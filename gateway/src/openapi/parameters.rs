@@ -232,7 +232,8 @@ fn update_pattern(
         })
         .collect();
     let one = names.join("|");
-    (!names.is_empty()).then(|| format!("^({one})(,({one}))*$"))
+    // An empty mask is none.
+    (!names.is_empty()).then(|| format!("^(({one})(,({one}))*)?$"))
 }
 
 /// What a read mask may name: the fields of the resource that is answered, which a reply that is named after

@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut compiler = Compiler::new(FOLDERS)?;
     compiler.include_imports(true);
-    compiler.open_file("portico/load/v1/load.proto")?;
+    compiler.open_file("open/load/v1/load.proto")?;
     #[expect(clippy::disallowed_methods, reason = "cargo says so where to write")]
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let set = without_user_service(&compiler.encode_file_descriptor_set())?;

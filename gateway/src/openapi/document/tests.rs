@@ -174,7 +174,7 @@ fn a_change_takes_part_of_the_resource_and_its_tag() {
         .as_str()
         .unwrap();
     assert!(
-        mask.starts_with("^(email|") && mask.contains("|displayName|"),
+        mask.starts_with("^((email|") && mask.contains("|displayName|"),
         "{mask}"
     );
     assert!(

@@ -75,7 +75,7 @@ async fn main() -> anyhow::Result<()> {
     let user = reads("portico.user.v1.UserService", &accounts)
         .route(TRACES, answers::unary(|(): ()| Ok(bytes::Bytes::new())));
     let auth = Routes::default().add_service(KeyServiceServer::new(issuer));
-    let open = reads("portico.load.v1.OpenUserService", &accounts);
+    let open = reads("open.load.v1.OpenUserService", &accounts);
     let served = [
         (cli.listen_user, user.into(), user::DESCRIPTOR_SET),
         (cli.listen_auth, auth, auth::DESCRIPTOR_SET),
