@@ -16,7 +16,7 @@ use super::document;
 use crate::contract::{Contract, Contracts};
 
 /// How long a request waits for the first document of a process that has just started.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The document as it is served.
 #[derive(Debug)]
