@@ -45,7 +45,7 @@ impl Binding {
         body: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), RequestError> {
-        if body.iter().all(u8::is_ascii_whitespace) {
+        if body.is_empty() {
             return Ok(());
         }
         match self.body {
