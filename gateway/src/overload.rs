@@ -24,7 +24,7 @@ use tokio::{sync::oneshot, time::timeout_at};
 
 pub use pace::Pace;
 
-use self::limit::Limit;
+use self::{limit::Limit, pace::Came};
 
 /// How long a call waits at most until it may begin.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -239,11 +239,11 @@ impl Permit {
         }
         let mut state = self.gate.0.borrow_mut();
         let took = self.began.elapsed();
-        let late = pace.is_late(took);
+        let came = pace.weigh(took);
         if good && !state.limit.is_pressed() {
             pace.note(took);
         }
-        if state.limit.note(late, Instant::now()) {
+        if state.limit.note(came, Instant::now()) {
             #[expect(clippy::cast_precision_loss, reason = "a limit is small")]
             gauge!("gateway_upstream_limit", "upstream" => state.upstream.clone())
                 .set(state.limit.now() as f64);
@@ -254,7 +254,7 @@ impl Permit {
     /// There was no answer until the caller's deadline.
     pub fn late(self) {
         let mut state = self.gate.0.borrow_mut();
-        state.limit.note(true, Instant::now());
+        state.limit.note(Came::FarTooLate, Instant::now());
         drop(state);
     }
 }

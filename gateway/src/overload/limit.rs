@@ -1,10 +1,12 @@
 //! How many calls an upstream bears at a time.
 //!
 //! More by an eighth while calls that want to begin have to wait and those under way are answered at their
-//! usual pace; fewer by an eighth when most of them are late. What lies between stays as it is. So an
+//! usual pace; fewer by an eighth when most of them are late, and by half when they are far too late. What lies between stays as it is. So an
 //! upstream that is asked for more than it can do gets about as much as keeps it busy, and answers that much.
 
 use std::time::{Duration, Instant};
+
+use super::pace::Came;
 
 /// The limit at first, to which it also returns when nothing is the matter.
 const FIRST: usize = 128;
@@ -24,6 +26,7 @@ pub(super) struct Limit {
     began: Instant,
     answers: u32,
     late: u32,
+    far: u32,
     pressed: bool,
     /// Whether the last window was.
     was_pressed: bool,
@@ -37,6 +40,7 @@ impl Limit {
             began: Instant::now(),
             answers: 0,
             late: 0,
+            far: 0,
             pressed: false,
             was_pressed: false,
         }
@@ -57,14 +61,17 @@ impl Limit {
     }
 
     /// Takes note of an answer. `true` when the limit may have changed.
-    pub fn note(&mut self, late: bool, now: Instant) -> bool {
+    pub fn note(&mut self, came: Came, now: Instant) -> bool {
         self.answers += 1;
-        self.late += u32::from(late);
+        self.late += u32::from(came != Came::InTime);
+        self.far += u32::from(came == Came::FarTooLate);
         if self.answers < ENOUGH || now.duration_since(self.began) < WINDOW {
             return false;
         }
         let step = (self.now / 8).max(1);
-        if self.late * 2 > self.answers {
+        if self.far * 2 > self.answers {
+            self.now = (self.now / 2).max(FEWEST.min(self.most));
+        } else if self.late * 2 > self.answers {
             self.now = (self.now - step).max(FEWEST.min(self.most));
         } else {
             let wanted_and_borne = self.pressed && self.late * 5 <= self.answers;
@@ -74,7 +81,8 @@ impl Limit {
             }
         }
         self.was_pressed = self.pressed;
-        (self.began, self.answers, self.late, self.pressed) = (now, 0, 0, false);
+        (self.answers, self.late, self.far) = (0, 0, 0);
+        (self.began, self.pressed) = (now, false);
         true
     }
 }
@@ -83,15 +91,20 @@ impl Limit {
 mod tests {
     use super::*;
 
-    /// So many windows of answers, of which `late` in ten are late.
+    /// So many windows of answers, of which `late` in ten are.
     fn windows(limit: &mut Limit, count: u32, late: u32, pressed: bool) {
+        windows_of(Came::Late, limit, count, late, pressed);
+    }
+
+    fn windows_of(came: Came, limit: &mut Limit, count: u32, late: u32, pressed: bool) {
         for _ in 0..count {
             if pressed {
                 limit.press();
             }
             let then = limit.began + WINDOW;
             for answer in 0..10 {
-                limit.note(answer < late, then);
+                let came = if answer < late { came } else { Came::InTime };
+                limit.note(came, then);
             }
         }
     }
@@ -121,5 +134,7 @@ mod tests {
         assert_eq!(limit.now(), FEWEST);
         windows(&mut limit, 100, 0, false);
         assert_eq!(limit.now(), FIRST);
+        windows_of(Came::FarTooLate, &mut limit, 3, 6, true);
+        assert_eq!(limit.now(), FIRST / 8);
     }
 }

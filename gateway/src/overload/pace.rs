@@ -9,17 +9,37 @@ use std::{
 const TIMES: u64 = 4;
 const BEYOND: u64 = 25_000;
 
+/// How many times later than late is far too late.
+const FAR: u64 = 3;
+
+/// How an answer came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// As usual.
+    InTime,
+    /// Much later than usual.
+    Late,
+    /// So late that there is far too much to do.
+    FarTooLate,
+}
+
 /// How long an RPC takes when nothing holds it up, in microseconds. Follows a faster answer at once, and
 /// slower ones little by little.
 #[derive(Debug, Default)]
 pub struct Pace(AtomicU64);
 
 impl Pace {
-    /// Whether an answer after so long is late.
-    pub fn is_late(&self, took: Duration) -> bool {
-        let usual = self.0.load(Relaxed);
+    /// How an answer after so long came.
+    pub fn weigh(&self, took: Duration) -> Came {
+        let (usual, took) = (self.0.load(Relaxed), micros(took));
         let late = (usual * TIMES).max(usual + BEYOND);
-        usual != 0 && micros(took) > late
+        if usual == 0 || took <= late {
+            Came::InTime
+        } else if took <= late * FAR {
+            Came::Late
+        } else {
+            Came::FarTooLate
+        }
     }
 
     /// Takes note of an answer.
@@ -51,18 +71,19 @@ mod tests {
     fn late_is_what_takes_much_longer_than_usual() {
         let pace = Pace::default();
         let long = Duration::from_secs(5);
-        assert!(!pace.is_late(long), "nothing is known yet");
+        assert_eq!(pace.weigh(long), Came::InTime, "nothing is known yet");
         for _ in 0..100 {
             pace.note(Duration::from_millis(2));
         }
-        assert!(!pace.is_late(Duration::from_millis(20)));
-        assert!(pace.is_late(Duration::from_millis(30)));
+        assert_eq!(pace.weigh(Duration::from_millis(20)), Came::InTime);
+        assert_eq!(pace.weigh(Duration::from_millis(30)), Came::Late);
+        assert_eq!(pace.weigh(Duration::from_millis(90)), Came::FarTooLate);
         let slow = Pace::default();
         for _ in 0..100 {
             slow.note(Duration::from_millis(100));
         }
-        assert!(!slow.is_late(Duration::from_millis(300)));
-        assert!(slow.is_late(Duration::from_millis(500)));
+        assert_eq!(slow.weigh(Duration::from_millis(300)), Came::InTime);
+        assert_eq!(slow.weigh(Duration::from_millis(500)), Came::Late);
     }
 
     #[test]
@@ -72,6 +93,6 @@ mod tests {
             let took = if round % 10 == 0 { 200 } else { 2 };
             pace.note(Duration::from_millis(took));
         }
-        assert!(pace.is_late(Duration::from_millis(100)));
+        assert_ne!(pace.weigh(Duration::from_millis(100)), Came::InTime);
     }
 }

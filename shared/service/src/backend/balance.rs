@@ -7,7 +7,10 @@ use std::{
     ops::Deref,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{
+            AtomicU64, AtomicUsize,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
 };
 
@@ -224,8 +227,8 @@ impl View {
 
     /// Follows the shared list. Who has left it gets no more calls; those under way end there.
     fn keep_up(&self) {
-        let generation = self.shared.generation.load(Relaxed);
-        if self.generation.load(Relaxed) == generation {
+        let generation = self.shared.generation.load(Acquire);
+        if self.generation.load(Acquire) == generation {
             return;
         }
         let had = self.endpoints.load();
@@ -235,7 +238,7 @@ impl View {
             same.map_or_else(|| Arc::new(Endpoint::new(peer, &self.shared)), Arc::clone)
         });
         self.endpoints.store(Arc::new(endpoints.collect()));
-        self.generation.store(generation, Relaxed);
+        self.generation.store(generation, Release);
     }
 
     /// Two different places of so many (at least two).

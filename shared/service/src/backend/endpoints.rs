@@ -5,7 +5,10 @@ use std::{
     net::{IpAddr, SocketAddr},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Release},
+        },
     },
     time::Duration,
 };
@@ -169,10 +172,11 @@ impl Shared {
             && peers
                 .iter()
                 .all(|peer| known.iter().any(|it| Arc::ptr_eq(it, peer)));
-        if !unchanged || self.generation.load(Relaxed) == 0 {
+        if !unchanged || self.generation.load(Acquire) == 0 {
             tracing::debug!(endpoints = peers.len(), of = %self.targets[0].authority, "endpoints");
             self.peers.store(Arc::new(peers));
-            self.generation.fetch_add(1, Relaxed);
+            // Whoever sees it sees the list as well.
+            self.generation.fetch_add(1, Release);
         }
         self.looked_up.send_replace(true);
     }

@@ -252,6 +252,55 @@ fn upstreams_come_as_a_list_or_a_table() {
 }
 
 #[test]
+fn a_service_may_have_several_urls() {
+    let several = "http://a:1|http://b:2";
+    let (one, all) = (
+        ("USER__URL", several),
+        ("UPSTREAMS", "orders=http://a|http://b"),
+    );
+    let config = |pairs| config(Shape::Gateway, pairs);
+    assert_eq!(config(&[one, all]).unwrap().user.url, several);
+    let bad = fault(config(&[("USER__URL", "http://a:1|b:2")]));
+    assert!(
+        bad.contains("`user.url`") && bad.contains("http://"),
+        "{bad}"
+    );
+    let bad = fault(config(&[("UPSTREAMS", "orders=http://a|")]));
+    assert!(bad.contains("orders"), "{bad}");
+}
+
+#[test]
+fn tls_is_whole_or_not_at_all() {
+    let gateway = |pairs: &[(&str, &str)]| config(Shape::Gateway, pairs);
+    assert!(gateway(&[]).unwrap().tls.files().is_none());
+    assert!(gateway(&[]).unwrap().gateway.tls().is_none());
+    let files = [
+        ("TLS__CA_FILE", "/ca.pem"),
+        ("TLS__CERT_FILE", "/cert.pem"),
+        ("TLS__KEY_FILE", "/key.pem"),
+    ];
+    let half = fault(gateway(&files[..2]));
+    assert!(half.contains("come together"), "{half}");
+    let plain = gateway(&[&files[..], &[("USER__URL", "https://user:1")]].concat());
+    let plain = fault(plain);
+    assert!(
+        plain.contains("`auth.url`") && plain.contains("https://"),
+        "{plain}"
+    );
+    let urls = [
+        ("USER__URL", "https://user:1"),
+        ("AUTH__URL", "https://auth:1"),
+    ];
+    let whole = gateway(&[&files[..], &urls].concat()).unwrap();
+    assert_eq!(
+        whole.tls.files().unwrap().ca,
+        Some(PathBuf::from("/ca.pem"))
+    );
+    let half = fault(gateway(&[("GATEWAY__TLS_CERT_FILE", "/cert.pem")]));
+    assert!(half.contains("gateway.tls_cert_file"), "{half}");
+}
+
+#[test]
 fn a_secret_comes_from_a_file_without_its_last_newline() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");
