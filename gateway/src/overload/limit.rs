@@ -1,8 +1,9 @@
 //! How many calls an upstream bears at a time.
 //!
 //! More by an eighth while calls that want to begin have to wait and those under way are answered at their
-//! usual pace; fewer by an eighth when most of them are late, and by half when they are far too late. What lies between stays as it is. So an
-//! upstream that is asked for more than it can do gets about as much as keeps it busy, and answers that much.
+//! usual pace; fewer by an eighth when most of them are late, and by half when they are far too late. What lies
+//! between stays as it is. So an upstream that is asked for more than it can do gets about as much as keeps it
+//! busy, and answers that much.
 
 use std::time::{Duration, Instant};
 
