@@ -2,6 +2,7 @@
 //! in use: connections that are open stay open, new ones get what the files hold now.
 
 mod client;
+mod expiry;
 mod reload;
 mod server;
 mod stream;

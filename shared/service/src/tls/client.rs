@@ -8,7 +8,7 @@ use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{Files, H2, Identity, Stream, VERSIONS, provider, reload};
+use super::{Files, H2, Identity, Stream, VERSIONS, expiry, provider, reload};
 
 /// Opens TLS connections that speak HTTP/2.
 #[derive(Clone)]
@@ -61,6 +61,7 @@ impl fmt::Debug for Client {
 
 fn config(identity: Identity, machine: bool) -> anyhow::Result<ClientConfig> {
     let Identity { certs, key, roots } = identity;
+    let end = expiry::first(&certs);
     let mut roots = roots.context("a CA is needed")?;
     if machine {
         roots.extend(machine_roots().roots);
@@ -70,6 +71,7 @@ fn config(identity: Identity, machine: bool) -> anyhow::Result<ClientConfig> {
     let mut config = config
         .with_root_certificates(roots)
         .with_client_auth_cert(certs, key)?;
+    expiry::show("client", end);
     config.alpn_protocols = vec![H2.to_vec()];
     Ok(config)
 }

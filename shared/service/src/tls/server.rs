@@ -7,7 +7,7 @@ use rustls::{ServerConfig, server::WebPkiClientVerifier};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Files, H2, HTTP1, Identity, Stream, VERSIONS, provider, reload};
+use super::{Files, H2, HTTP1, Identity, Stream, VERSIONS, expiry, provider, reload};
 
 /// Accepts TLS connections.
 #[derive(Clone)]
@@ -46,6 +46,7 @@ impl fmt::Debug for Server {
 
 fn config(identity: Identity, protocols: &[&[u8]]) -> anyhow::Result<ServerConfig> {
     let Identity { certs, key, roots } = identity;
+    let end = expiry::first(&certs);
     let config =
         ServerConfig::builder_with_provider(provider()).with_protocol_versions(&VERSIONS)?;
     let config = match roots {
@@ -57,6 +58,7 @@ fn config(identity: Identity, protocols: &[&[u8]]) -> anyhow::Result<ServerConfi
         None => config.with_no_client_auth(),
     };
     let mut config = config.with_single_cert(certs, key)?;
+    expiry::show("server", end);
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     Ok(config)
 }
