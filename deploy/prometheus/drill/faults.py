@@ -280,6 +280,10 @@ def collector_stopped(world):
         world.collector = stand_ins.Collector(PORT["otlp"], PORT["collector"])
 
 
+def certificate(days):
+    subprocess.run([os.path.join(os.path.dirname(__file__), "certificate.sh"), str(days)], check=True)
+
+
 @contextlib.contextmanager
 def certificate_broken(world):
     path = os.environ["TLS__CERT_FILE"]
@@ -290,6 +294,13 @@ def certificate_broken(world):
     yield
     with open(path, "w") as file:
         file.write(good)
+
+
+@contextlib.contextmanager
+def certificate_short(world):
+    certificate(3)
+    yield
+    certificate(90)
 
 
 @contextlib.contextmanager
@@ -333,6 +344,7 @@ FAULTS = [
     Fault("an upstream's message is declared nowhere", contract_broken, {"PorticoContractInvalid": {"upstream": "ghosts"}}),
     Fault("an upstream claims a route of Portico's", route_taken, {"PorticoRoutesRefused": {"upstream": "ghosts"}}),
     Fault("a certificate is cut off", certificate_broken, {"PorticoCertificateRefused": USER}),
+    Fault("a certificate is good for three days", certificate_short, {"PorticoCertificateExpires": USER}, within=120),
     Fault("the user service hangs for seconds, under load", user_hangs,
           {"PorticoEndpointsLeftAlone": {}, "PorticoRequestsShed": {"upstream": "user"}}, within=90, lingering=BURNT),
     Fault("900 streams for one worker", streams_opened, {"PorticoStreamsNearlyUsedUp": {}}, within=90),
