@@ -69,6 +69,11 @@ impl ApiKeys {
         }
     }
 
+    /// Whether a key was found to be good lately.
+    pub fn knows(&self, key: &str) -> bool {
+        matches!(self.remembered.get(key), Some(Entry::Good { .. }))
+    }
+
     /// The holder of a key, and the access token to go on with.
     pub async fn verify(
         &self,

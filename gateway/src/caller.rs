@@ -16,12 +16,14 @@ use crate::{
 };
 
 /// Who was let in.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Admitted {
     /// Whose the request is, unless the route is public.
     pub caller: Option<Arc<Caller>>,
     /// The access token that takes the place of an API key.
     pub token: Option<Arc<str>>,
+    /// That key.
+    pub key: Option<Box<str>>,
 }
 
 /// Lets a request in or refuses it by the route's policy, and says whose it is. A public route asks for no
@@ -52,6 +54,7 @@ pub async fn admit(
             let keys = &edge.shared.api_keys;
             let (caller, token) = keys.verify(key, auth, verifier, deadline, &origin).await?;
             admitted.token = Some(token);
+            admitted.key = Some(key.into());
             let decided = decide(&route.policy, Some(&caller));
             admitted.caller = Some(caller);
             decided
@@ -69,6 +72,11 @@ pub async fn admit(
     };
     decided.map_err(|refusal| Problem::refused(refusal, &origin))?;
     Ok(admitted)
+}
+
+/// Whether a request comes with an API key that has to be asked about first.
+pub fn is_unknown_key(edge: &Edge, request: &HttpRequest) -> bool {
+    token(request.headers()).is_ok_and(|key| is_key(key) && !edge.shared.api_keys.knows(key))
 }
 
 /// The token of a request. Two of them could be read one way here and the other way behind.

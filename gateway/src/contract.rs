@@ -38,6 +38,13 @@ pub struct Target {
     pub kind: Kind,
 }
 
+impl Target {
+    /// Whether it is the page that shows the reference, or a file of it.
+    pub fn is_page(&self) -> bool {
+        matches!(self.kind, Kind::Own(Own::Docs(_)))
+    }
+}
+
 /// What answers a request.
 #[derive(Debug)]
 pub enum Kind {

@@ -2,14 +2,23 @@
 
 use std::{sync::Arc, time::Duration};
 
-use portico_cache::Denylist;
+use portico_cache::{Denylist, Quotas};
 use portico_caller::Verifier;
 use portico_service::{Backend, Clock, Config, Frame, Readiness};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api_keys::ApiKeys, contract::Contracts, drain::Drain, openapi::Reference, overload::Gate,
-    retry::Absence, run::Upstream, stream::Places,
+    admission::{Proxies, RateLimits},
+    api_keys::ApiKeys,
+    browser::{Compression, Cors, Secure},
+    contract::Contracts,
+    drain::Drain,
+    limits::HeadLimits,
+    openapi::Reference,
+    overload::Gate,
+    retry::Absence,
+    run::Upstream,
+    stream::Places,
 };
 
 /// Longer than clocks differ: an ended session is denied for as long as any of its tokens is good.
@@ -28,6 +37,20 @@ pub struct Shared {
     pub api_keys: ApiKeys,
     /// Ended sessions.
     pub denylist: Denylist,
+    /// How often requests may come.
+    pub rate_limits: RateLimits,
+    /// Who is believed when they say whose a request is.
+    pub proxies: Proxies,
+    /// Whose pages may read answers.
+    pub cors: Cors,
+    /// What every answer says.
+    pub secure: Secure,
+    /// Which answers are compressed.
+    pub compression: Compression,
+    /// How large a head may be.
+    pub head_limits: HeadLimits,
+    /// How many requests may run at once on one connection; 0 sets no limit.
+    pub requests_per_connection: u32,
     /// What is on its way.
     pub drain: Drain,
     /// Whether the process can serve.
@@ -58,8 +81,10 @@ impl Shared {
         reference: Reference,
         verifier: Verifier,
         denylist: Denylist,
+        quotas: Quotas,
         frame: &Frame,
     ) -> Self {
+        let gateway = &config.gateway;
         let token_lifetime = Duration::from_secs(config.auth.access_token_ttl_seconds);
         Self {
             contracts,
@@ -67,15 +92,25 @@ impl Shared {
             verifier,
             api_keys: ApiKeys::new(frame.clock.clone()),
             denylist,
+            rate_limits: RateLimits::new(config, quotas),
+            proxies: Proxies::new(gateway),
+            cors: Cors::new(gateway),
+            secure: Secure::new(config),
+            compression: Compression::new(gateway.compress_from_bytes),
+            head_limits: HeadLimits {
+                target: gateway.uri_limit_bytes,
+                fields: gateway.header_limit_bytes,
+            },
+            requests_per_connection: gateway.requests_per_connection,
             drain: Drain::default(),
             readiness: frame.readiness.clone(),
             clock: frame.clock.clone(),
             stop: frame.stop.clone(),
-            body_limit: config.gateway.body_limit_bytes,
-            request_timeout: Duration::from_secs(config.gateway.request_timeout_seconds),
-            drain_delay: Duration::from_secs(config.gateway.drain_delay_seconds),
-            hedge_after: config.gateway.hedge_after(),
-            concurrency: config.gateway.upstream_concurrency,
+            body_limit: gateway.body_limit_bytes,
+            request_timeout: Duration::from_secs(gateway.request_timeout_seconds),
+            drain_delay: Duration::from_secs(gateway.drain_delay_seconds),
+            hedge_after: gateway.hedge_after(),
+            concurrency: gateway.upstream_concurrency,
             token_lifetime: token_lifetime + SLACK,
         }
     }

@@ -1,10 +1,8 @@
 //! The one place where the two worlds of headers meet: http 0.2 at the edge (actix), http 1 behind it
 //! (tonic). What passes is listed here; everything else stays on its side.
 
-use std::net::SocketAddr;
-
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpResponse,
     http::{
         StatusCode,
         header::{self as edge, HeaderMap as EdgeHeaders},
@@ -14,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use portico_telemetry::{propagation, request_id};
 use tonic::metadata::MetadataMap;
 
-use crate::{api_keys::is_key, caller};
+use crate::{api_keys::is_key, caller, proxy::Exchange};
 
 /// The client's `User-Agent`: gRPC has a `user-agent` of its own.
 static USER_AGENT: HeaderName = HeaderName::from_static("portico-user-agent");
@@ -41,31 +39,25 @@ const ANSWERED: [(&str, edge::HeaderName); 4] = [
     ("retry-after", edge::RETRY_AFTER),
 ];
 
-/// Who is at the other end of a connection, as services are told.
-#[derive(Debug)]
-pub struct Peer(HeaderValue);
-
-impl Peer {
-    /// The peer with that address.
-    pub fn new(address: SocketAddr) -> Self {
-        let address = address.ip().to_canonical().to_string();
-        Self(HeaderValue::try_from(address).expect("an address is visible ASCII"))
-    }
-}
-
 /// The metadata of a call, made from a list: whatever else the client sent (`x-forwarded-*`,
 /// `portico-*`, `grpc-*`, hop-by-hop headers) goes no further.
 ///
-/// `token` takes the place of the client's own. An API key never goes further, even where nobody asks for a
-/// token.
-pub fn forwarded(request: &HttpRequest, request_id: &str, token: Option<&str>) -> HeaderMap {
-    passed_on(request.headers(), request_id, request.conn_data(), token)
+/// A token that takes the place of the client's own goes in its stead. An API key never goes further, even
+/// where nobody asks for a token.
+pub fn forwarded(exchange: &Exchange<'_>) -> HeaderMap {
+    let address = &exchange.client.header;
+    passed_on(
+        exchange.request.headers(),
+        exchange.id,
+        address,
+        exchange.token,
+    )
 }
 
 fn passed_on(
     headers: &EdgeHeaders,
     request_id: &str,
-    peer: Option<&Peer>,
+    address: &HeaderValue,
     token: Option<&str>,
 ) -> HeaderMap {
     // Room for what is added further on, too.
@@ -90,9 +82,7 @@ fn passed_on(
         id.set_sensitive(true);
         out.insert(&REQUEST_ID, id);
     }
-    if let Some(Peer(address)) = peer {
-        out.insert(&FORWARDED_FOR, address.clone());
-    }
+    out.insert(&FORWARDED_FOR, address.clone());
     if let Some(agent) = headers.get(edge::USER_AGENT) {
         let bytes = agent.as_bytes();
         let bytes = &bytes[..bytes.len().min(LONGEST_USER_AGENT)];
@@ -143,19 +133,10 @@ pub fn protocol(metadata: &MetadataMap, answer: &mut HttpResponse) {
     }
 }
 
-/// What every response says, whoever made it: its request id, and that nobody may keep it unless the
-/// service allowed that.
-pub fn finish(headers: &mut EdgeHeaders, request_id: &str) {
+/// Tells the client its request's id.
+pub fn identify(headers: &mut EdgeHeaders, request_id: &str) {
     if let Ok(id) = edge::HeaderValue::from_str(request_id) {
         headers.insert(edge::HeaderName::from_static(request_id::HEADER), id);
-    }
-    let nosniff = edge::HeaderValue::from_static("nosniff");
-    headers.insert(edge::X_CONTENT_TYPE_OPTIONS, nosniff);
-    if !headers.contains_key(edge::CACHE_CONTROL) {
-        headers.insert(
-            edge::CACHE_CONTROL,
-            edge::HeaderValue::from_static("no-store"),
-        );
     }
 }
 
@@ -176,6 +157,7 @@ fn copy(from: &EdgeHeaders, edge_name: &edge::HeaderName, out: &mut HeaderMap, n
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admission::Client;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> EdgeHeaders {
         let mut map = EdgeHeaders::new();
@@ -206,8 +188,8 @@ mod tests {
                 "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
             ),
         ]);
-        let peer = Peer::new("[::ffff:192.0.2.7]:4711".parse().unwrap());
-        let metadata = passed_on(&sent, "r-1", Some(&peer), None);
+        let client = Client::new("::ffff:192.0.2.7".parse().unwrap());
+        let metadata = passed_on(&sent, "r-1", &client.header, None);
         let mut names: Vec<_> = metadata.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(

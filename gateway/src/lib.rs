@@ -2,9 +2,13 @@
 //!
 //! The gateway learns routes, shapes and access policy from the descriptors of its upstreams
 //! (`contract`) and has no handler for any business RPC. A request goes through `server` from top to
-//! bottom: request id, trace, metrics, limits, caller, and then `proxy`.
+//! bottom: request id, trace, metrics, limits, admission, and then `proxy`; what browsers and caches are told
+//! comes last.
 
+mod admission;
 mod api_keys;
+mod audit;
+mod browser;
 mod caller;
 mod codec;
 mod contract;

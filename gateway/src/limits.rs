@@ -16,38 +16,45 @@ use tokio::time::timeout_at;
 
 use crate::problem::Problem;
 
-/// The longest request target, in bytes.
-const LONGEST_TARGET: usize = 8 * 1024;
-
-/// The most bytes that all header fields may have together.
-const LONGEST_HEADERS: usize = 32 * 1024;
+/// How large a head may be, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadLimits {
+    /// The request target.
+    pub target: usize,
+    /// All header fields together.
+    pub fields: usize,
+}
 
 /// Refuses a head that is too large, or whose path could mean one thing here and another elsewhere.
-pub fn head(request: &HttpRequest) -> Result<(), Problem> {
+pub fn head(request: &HttpRequest, limits: HeadLimits) -> Result<(), Problem> {
     let uri = request.uri();
     let target = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
-    if target > LONGEST_TARGET {
-        return Err(Problem::new(
+    if target > limits.target {
+        let problem = Problem::new(
             StatusCode::URI_TOO_LONG,
             "URI_TOO_LONG",
-            format!("the request target may have {LONGEST_TARGET} bytes at most"),
-        ));
+            format!(
+                "the request target may have {} bytes at most",
+                limits.target
+            ),
+        );
+        return Err(problem.by("uri_size"));
     }
     let headers = request.headers().iter();
     let size: usize = headers
         .map(|(name, value)| name.as_str().len() + value.len())
         .sum();
-    if size > LONGEST_HEADERS {
-        return Err(Problem::new(
+    if size > limits.fields {
+        let problem = Problem::new(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "HEADERS_TOO_LARGE",
-            format!("the header fields may have {LONGEST_HEADERS} bytes at most"),
-        ));
+            format!("the header fields may have {} bytes at most", limits.fields),
+        );
+        return Err(problem.by("header_size"));
     }
     if uri.path().split('/').any(is_dots) {
-        return Err(Problem::bad_request(
-            "the path must not have the segments . and ..",
-        ));
+        let problem = Problem::bad_request("the path must not have the segments . and ..");
+        return Err(problem.by("path"));
     }
     Ok(())
 }
@@ -146,15 +153,20 @@ mod tests {
 
     use super::*;
 
+    const LIMITS: HeadLimits = HeadLimits {
+        target: 100,
+        fields: 100,
+    };
+
     #[test]
     fn dot_segments_are_refused_in_every_spelling() {
         for path in ["/a/../b", "/a/..", "/./a", "/a/%2e%2E/b", "/a/.%2e"] {
             let request = TestRequest::with_uri(path).to_http_request();
-            assert!(head(&request).is_err(), "{path}");
+            assert!(head(&request, LIMITS).is_err(), "{path}");
         }
         for path in ["/a/..b", "/a/.well-known", "/a/...", "/a.b/c"] {
             let request = TestRequest::with_uri(path).to_http_request();
-            assert!(head(&request).is_ok(), "{path}");
+            assert!(head(&request, LIMITS).is_ok(), "{path}");
         }
     }
 

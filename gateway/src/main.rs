@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use portico_cache::Denylist;
+use portico_cache::{Denylist, Quotas};
 use portico_caller::{Keys, Verifier};
 use portico_gateway::Upstream;
 use portico_service::{
@@ -38,6 +38,7 @@ impl Program for Gateway {
 
         let redis = config.cache.redis_url.as_ref().map(Secret::expose);
         let cache = portico_cache::connect(redis).await?;
+        let quotas = Quotas::new(redis.map(|_| cache.clone()));
         let denylist = Denylist::start(cache, &frame.tasks, frame.stop.clone());
         let keys = Keys::from_backend(Endpoints::new(&config.auth.url, tls.as_ref())?.backend());
         let verifier = Verifier::new(
@@ -47,7 +48,7 @@ impl Program for Gateway {
             denylist.clone(),
             frame.clock.clone(),
         );
-        let server = portico_gateway::bind(config, upstreams, verifier, denylist, frame)?;
+        let server = portico_gateway::bind(config, upstreams, verifier, denylist, quotas, frame)?;
         process.spawn("gateway", server.run());
         Ok(())
     }

@@ -40,6 +40,7 @@ struct Body {
     retry_after: Option<u64>,
     challenge: Option<String>,
     line: Option<u64>,
+    rule: Option<&'static str>,
 }
 
 /// What is wrong with one field.
@@ -82,7 +83,27 @@ impl Problem {
             retry_after: None,
             challenge: None,
             line: None,
+            rule: None,
         }))
+    }
+
+    /// Says which rule refused the request, where the status does not.
+    #[must_use]
+    pub fn by(mut self, rule: &'static str) -> Self {
+        self.0.rule = Some(rule);
+        self
+    }
+
+    /// The rule that refused the request, if it was named.
+    pub fn rule(&self) -> Option<&'static str> {
+        self.0.rule
+    }
+
+    /// Too many requests came; the next one may come after so many seconds.
+    pub fn rate_limited(detail: String, retry_after: u64) -> Self {
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", detail);
+        problem.0.retry_after = Some(retry_after);
+        problem.by("rate_limit")
     }
 
     /// The body is not JSON, or is missing where one is needed.
@@ -235,7 +256,9 @@ impl Problem {
 
     /// The edge itself does not let the caller in.
     pub fn refused(refusal: Refusal, origin: &Origin<'_>) -> Self {
-        Self::from_status(&Status::from(refusal), origin)
+        let mut problem = Self::from_status(&Status::from(refusal), origin);
+        problem.0.rule = None;
+        problem
     }
 
     /// The HTTP status.
@@ -244,7 +267,6 @@ impl Problem {
     }
 
     /// The stable code, such as `EMAIL_TAKEN`.
-    #[cfg(test)]
     pub fn code(&self) -> &str {
         &self.0.code
     }

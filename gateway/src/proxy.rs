@@ -25,6 +25,8 @@ use tonic::{Code, Response, Status, metadata::MetadataMap};
 use tracing::{debug, error};
 
 use crate::{
+    admission::Client,
+    browser,
     contract::Route,
     edge::{Edge, Shared},
     headers, limits,
@@ -55,6 +57,8 @@ pub struct Exchange<'a> {
     pub request: &'a HttpRequest,
     /// Where it goes.
     pub route: &'a Arc<Route>,
+    /// Whose address it comes from.
+    pub client: &'a Client,
     /// What the path's variables matched.
     pub captures: &'a [Capture<'a>],
     /// Whose it is, unless the route is public.
@@ -98,7 +102,7 @@ pub async fn forward(
     match called {
         Ok(response) => {
             note_ended_sessions(&edge.shared, route, response.metadata());
-            reply(route, &response)
+            reply(request, route, &response)
         }
         Err(Failure::Status(status)) => {
             note_ended_sessions(&edge.shared, route, status.metadata());
@@ -149,7 +153,7 @@ async fn call(
     } = exchange;
     let backend = &edge.backends[route.upstream];
     let make = || {
-        let mut metadata = headers::forwarded(request, exchange.id, exchange.token);
+        let mut metadata = headers::forwarded(exchange);
         let left = given(deadline.saturating_duration_since(Instant::now()));
         if let Ok(timeout) = http::HeaderValue::try_from(format!("{left}m")) {
             metadata.insert(&GRPC_TIMEOUT, timeout);
@@ -208,8 +212,12 @@ fn has_gone(payload: &mut Option<web::Payload>) -> bool {
     matches!(next, Some(Some(Err(_))))
 }
 
-/// The answer that a reply makes.
-pub fn reply(route: &Route, response: &Response<Bytes>) -> Result<HttpResponse, Problem> {
+/// The answer that a reply makes; without its body for a reader who has that already.
+pub fn reply(
+    request: &HttpRequest,
+    route: &Route,
+    response: &Response<Bytes>,
+) -> Result<HttpResponse, Problem> {
     let (plans, binding) = (&route.plans, &route.binding);
     let wire = response.get_ref();
     let mut answer = HttpResponse::new(StatusCode::OK);
@@ -222,6 +230,16 @@ pub fn reply(route: &Route, response: &Response<Bytes>) -> Result<HttpResponse, 
         && let Ok(value) = HeaderValue::try_from(format!("\"{etag}\""))
     {
         answer.headers_mut().insert(ETAG, value);
+    }
+    if request.method().is_safe()
+        && answer.status() == StatusCode::OK
+        && let Some(etag) = answer.headers().get(ETAG)
+        && etag
+            .to_str()
+            .is_ok_and(|etag| browser::has(request.headers(), etag))
+    {
+        *answer.status_mut() = StatusCode::NOT_MODIFIED;
+        return Ok(answer);
     }
     if binding.gives_http_body() {
         let body = binding

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
 
 use actix_web::rt::System;
 use anyhow::Context;
-use portico_cache::Denylist;
+use portico_cache::{Denylist, Quotas};
 use portico_caller::Verifier;
 use portico_service::{Backend, Config, Endpoints, Frame, tls};
 use thiserror::Error;
@@ -15,7 +15,7 @@ use tracing::info;
 use crate::{
     contract::{self, Contracts, Descriptors, Mount, Source},
     edge::{Edge, Shared},
-    listen,
+    listen::{self, Bounds},
     openapi::Reference,
     overload::Gate,
     retry::Absence,
@@ -116,6 +116,7 @@ pub fn bind(
     upstreams: Vec<Upstream>,
     verifier: Verifier,
     denylist: Denylist,
+    quotas: Quotas,
     frame: &Frame,
 ) -> Result<Server, Error> {
     // Down until connections are accepted.
@@ -140,7 +141,14 @@ pub fn bind(
     let listener = listener(listen).map_err(|error| Error::Listen(listen, error))?;
     let addr = listener.local_addr()?;
     let reference = Reference::follow(&contracts, frame);
-    let shared = Shared::new(config, contracts, reference, verifier, denylist, frame);
+    let shared = Shared::new(
+        config, contracts, reference, verifier, denylist, quotas, frame,
+    );
+    let bounds = Bounds::new(
+        &config.gateway,
+        shared.proxies.clone(),
+        shared.request_timeout + GRACE,
+    );
     let workers = match config.gateway.workers {
         0 => thread::available_parallelism().map_or(1, usize::from),
         workers => workers,
@@ -150,7 +158,7 @@ pub fn bind(
     thread::Builder::new()
         .name("gateway".to_owned())
         .spawn(move || {
-            let serving = serve(listener, tls, workers, shared, upstreams, frame);
+            let serving = serve(listener, tls, workers, bounds, shared, upstreams, frame);
             let result = System::new().block_on(serving);
             // Nobody may be waiting for the end.
             let _ = finished.send(result);
@@ -194,11 +202,11 @@ async fn serve(
     listener: std::net::TcpListener,
     tls: Option<tls::Server>,
     workers: usize,
+    bounds: Bounds,
     shared: Shared,
     upstreams: Vec<Upstream>,
     frame: Frame,
 ) -> io::Result<()> {
-    let patience = shared.request_timeout + GRACE;
     let (drain, delay) = (shared.drain.clone(), shared.drain_delay);
     let edge = move || {
         portico_telemetry::watch_runtime("gateway", &Handle::current());
@@ -215,7 +223,7 @@ async fn serve(
         }
     };
     let closing = CancellationToken::new();
-    let server = listen::server(listener, tls, workers, patience, closing.clone(), edge)?;
+    let server = listen::server(listener, tls, workers, bounds, closing.clone(), edge)?;
     let handle = server.handle();
     let check = frame.readiness.check("gateway");
     check.up();

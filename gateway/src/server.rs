@@ -5,19 +5,13 @@ use std::{
     time::Instant,
 };
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{
-        Method, StatusCode,
-        header::{ALLOW, HeaderValue},
-    },
-    web,
-};
+use actix_web::{HttpRequest, HttpResponse, http::Method, web};
 use portico_telemetry::{http as metrics, request_id};
 use portico_transcode::Found;
 
 use crate::{
-    caller,
+    admission::{self, Client, Peer, Quota},
+    audit, browser,
     contract::{Kind, Target},
     drain::Answer,
     edge::Edge,
@@ -51,18 +45,35 @@ async fn serve(
 
     let contract = edge.shared.contracts.current();
     let found = contract.find(request.method().as_str(), request.path());
-    let template = match &found {
-        Found::Route { value, .. } => Some(&value.template),
-        Found::MethodNotAllowed { .. } | Found::NotFound => None,
+    let (template, page) = match &found {
+        Found::Route { value, .. } => (Some(&value.template), value.is_page()),
+        Found::MethodNotAllowed { .. } | Found::NotFound => (None, false),
     };
 
     let route = template.map(|it| &**it);
-    let trace = trace::begin(&request, route, &id);
+    let client = Client::of(&request, &edge.shared.proxies);
+    let trace = trace::begin(&request, &client, route, &id);
+    let arrived = Arrived {
+        client: &client,
+        id: &id,
+        started,
+    };
+    let mut quota = Quota::default();
     let answer = trace
-        .scope(answer(&edge, &request, body, &found, &id, started))
+        .scope(answer(&edge, &request, body, &found, arrived, &mut quota))
         .await;
-    let mut response = answer.unwrap_or_else(|problem| problem.into_response(&id));
-    headers::finish(response.headers_mut(), &id);
+    let mut response = match answer {
+        Ok(response) => edge.shared.compression.apply(&request, response).await,
+        Err(problem) => {
+            let refused = || audit::refused(&problem, &quota, &request, route, &client);
+            trace.span().in_scope(refused);
+            problem.into_response(&id)
+        }
+    };
+    let out = response.headers_mut();
+    browser::finish(&edge.shared, &request, page, out);
+    quota.write(out);
+    headers::identify(out, &id);
 
     let status = response.status().as_u16();
     trace::close(&trace, &request, route, &id, status);
@@ -75,19 +86,33 @@ async fn serve(
     response.map_body(|_, body| open.until_sent(body))
 }
 
+/// A request that has just come.
+struct Arrived<'a> {
+    client: &'a Client,
+    id: &'a str,
+    started: Instant,
+}
+
 async fn answer(
     edge: &Edge,
     request: &HttpRequest,
     body: web::Payload,
     found: &Found<'_, '_, Target>,
-    id: &str,
-    started: Instant,
+    Arrived {
+        client,
+        id,
+        started,
+    }: Arrived<'_>,
+    quota: &mut Quota,
 ) -> Result<HttpResponse, Problem> {
-    limits::head(request)?;
+    limits::head(request, edge.shared.head_limits)?;
+    let peer = request.conn_data::<Peer>();
+    let most = edge.shared.requests_per_connection;
+    let _run = peer.map(|peer| peer.running().start(most)).transpose()?;
     let (target, captures) = match found {
         Found::Route { value, captures } => (*value, captures.as_slice()),
         Found::MethodNotAllowed { allow } if request.method() == Method::OPTIONS => {
-            return Ok(options(allow));
+            return Ok(edge.shared.cors.options(request.headers(), allow));
         }
         Found::MethodNotAllowed { allow } => {
             return Err(Problem::method_not_allowed(allow.join(", ")));
@@ -96,15 +121,16 @@ async fn answer(
     };
     let route = match &target.kind {
         Kind::Rpc(route) => route,
-        Kind::Own(own) => return own::answer(*own, request, &edge.shared).await,
+        Kind::Own(own) => return own::answer(*own, request, client, &edge.shared, quota).await,
     };
     let patience = route.policy.timeout.unwrap_or(edge.shared.request_timeout);
     let deadline = started + patience;
-    let admitted = caller::admit(edge, route, request, deadline).await?;
+    let admitted = admission::admit(edge, route, request, client, deadline, quota).await?;
     let exchange = Exchange {
         edge,
         request,
         route,
+        client,
         captures,
         caller: admitted.caller.as_deref(),
         token: admitted.token.as_deref(),
@@ -112,12 +138,4 @@ async fn answer(
         deadline,
     };
     proxy::forward(exchange, body).await
-}
-
-fn options(allow: &[&str]) -> HttpResponse {
-    let mut response = HttpResponse::new(StatusCode::NO_CONTENT);
-    if let Ok(value) = HeaderValue::try_from(allow.join(", ")) {
-        response.headers_mut().insert(ALLOW, value);
-    }
-    response
 }

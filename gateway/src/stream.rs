@@ -73,8 +73,7 @@ async fn start(
     let shared = exchange.edge.shared.clone();
     let if_match = preconditions::if_match(request.method(), request.headers())?;
     let sent = Sent::of(request.headers(), if_match);
-    let metadata =
-        MetadataMap::from_headers(headers::forwarded(request, exchange.id, exchange.token));
+    let metadata = MetadataMap::from_headers(headers::forwarded(exchange));
     let backend = (exchange.edge.upstreams[route.upstream].backend)();
     let resumable = framing == Framing::Events && route.binding.server_streaming;
     let watch = |payload| Watch::new(&shared, exchange.caller, resumable, payload);
@@ -197,7 +196,7 @@ async fn whole(exchange: &Exchange<'_>, mut calling: Calling) -> Result<HttpResp
     // As where no stream is: a call that ends well without its one message is the service's fault.
     let message = reply.ok_or_else(Problem::internal)?;
     let response = Response::from_parts(metadata, message, tonic::Extensions::default());
-    proxy::reply(exchange.route, &response)
+    proxy::reply(exchange.request, exchange.route, &response)
 }
 
 fn too_many() -> Problem {

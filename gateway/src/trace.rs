@@ -11,23 +11,34 @@ use portico_telemetry::{
 };
 use tracing::{Span, field::Empty, info_span};
 
+use crate::admission::Client;
+
 /// Opens a span named `{METHOD} {template}` below the caller's own, if it sent a `traceparent` and the request
 /// is recorded at all. `template` is none where no route was met. The query is left out: it may hold what
 /// nobody should read.
-pub fn begin(request: &HttpRequest, template: Option<&str>, request_id: &str) -> Trace {
+pub fn begin(
+    request: &HttpRequest,
+    client: &Client,
+    template: Option<&str>,
+    request_id: &str,
+) -> Trace {
     let header = |name| request.headers().get(name).and_then(|it| it.to_str().ok());
     let traceparent = header(TRACEPARENT);
     let tracestate = traceparent.and_then(|_| header(TRACESTATE));
     Trace::begin(
         &Incoming::new(traceparent, tracestate),
-        || recorded(request, template, request_id),
+        || recorded(request, client, template, request_id),
         |trace_id| info_span!("request", request_id, trace_id),
     )
 }
 
-fn recorded(request: &HttpRequest, template: Option<&str>, request_id: &str) -> Span {
+fn recorded(
+    request: &HttpRequest,
+    client: &Client,
+    template: Option<&str>,
+    request_id: &str,
+) -> Span {
     let (method, original) = method(request);
-    let peer = request.peer_addr();
     info_span!(
         "request",
         otel.name = name(method, template),
@@ -41,7 +52,7 @@ fn recorded(request: &HttpRequest, template: Option<&str>, request_id: &str) -> 
         url.path = request.path(),
         url.scheme = "http",
         network.protocol.version = version(request),
-        client.address = peer.map(|peer| tracing::field::display(peer.ip())),
+        client.address = %client.address,
         user_agent.original = request.headers().get(USER_AGENT).and_then(|it| it.to_str().ok()),
         request_id,
     )

@@ -101,10 +101,14 @@ start upstream "${on_load[@]}" "$target/portico-load" \
 until_ok 'the user service' bash -c "exec 3<>/dev/tcp/127.0.0.1/$open_port"
 user=$(cat "$work/user")
 
+# Counted as always, and too large to be reached.
+limits='public=address:50000000/1m,authenticated=account:50000000/1m client:50000000/1m'
+
 # gateway NAME PORT [VARIABLE=VALUE…]: with the allocator set as in the image (deploy/docker/Dockerfile).
 gateway() {
   local name=$1 port=$2 && shift 2
   start "$name" env MALLOC_ARENA_MAX=2 "GATEWAY__LISTEN=127.0.0.1:$port" OPS__LISTEN=127.0.0.1:0 \
+    "GATEWAY__RATE_LIMITS=$limits" \
     "USER__URL=http://127.0.0.1:$user_port" "AUTH__URL=http://127.0.0.1:$auth_port" \
     "UPSTREAMS=open=http://127.0.0.1:$open_port" "$@" \
     "${on_edge[@]}" "$target/portico-gateway"

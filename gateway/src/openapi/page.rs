@@ -6,13 +6,14 @@ use actix_web::{
         StatusCode,
         header::{
             CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-            HeaderMap, HeaderValue, IF_NONE_MATCH, REFERRER_POLICY,
+            HeaderValue, REFERRER_POLICY, VARY,
         },
     },
 };
 use bytes::Bytes;
 
 use super::publish::{Document, entity_tag};
+use crate::browser;
 
 /// Nothing from elsewhere, and no script that does not stand in a file of ours. Swagger UI puts styles
 /// into its elements.
@@ -80,9 +81,17 @@ impl Asset {
 }
 
 impl Document {
-    /// Answers a request for the document.
+    /// Answers a request for the document, compressed if that is taken.
     pub fn answer(&self, request: &HttpRequest) -> HttpResponse {
-        tagged(request, &self.etag, "application/json", self.json.clone())
+        let packed = browser::takes_gzip(request.headers());
+        let content = if packed { &self.gzip } else { &self.json };
+        let mut response = tagged(request, &self.etag, "application/json", content.clone());
+        let headers = response.headers_mut();
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+        if packed {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        response
     }
 }
 
@@ -93,7 +102,7 @@ fn tagged(
     media_type: &'static str,
     content: Bytes,
 ) -> HttpResponse {
-    let known = has(request.headers(), etag);
+    let known = browser::has(request.headers(), etag);
     let mut response = if known {
         HttpResponse::new(StatusCode::NOT_MODIFIED)
     } else {
@@ -112,19 +121,9 @@ fn tagged(
     response
 }
 
-/// Whether `If-None-Match` names the tag (RFC 9110, section 13.1.2).
-fn has(headers: &HeaderMap, etag: &str) -> bool {
-    let sent = headers.get_all(IF_NONE_MATCH);
-    let mut tags = sent
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|tag| tag.trim().trim_start_matches("W/"));
-    tags.any(|tag| tag == etag || tag == "*")
-}
-
 #[cfg(test)]
 mod tests {
-    use actix_web::test::TestRequest;
+    use actix_web::{http::header::IF_NONE_MATCH, test::TestRequest};
 
     use super::*;
 
@@ -159,7 +158,8 @@ mod tests {
             let request = TestRequest::get().insert_header((IF_NONE_MATCH, tags));
             let answer = Document {
                 json: Bytes::from_static(b"{}"),
-                etag: "\"a\"".to_owned(),
+                gzip: browser::gzip(b"{}"),
+                etag: "W/\"a\"".to_owned(),
             }
             .answer(&request.to_http_request());
             answer.status().as_u16()

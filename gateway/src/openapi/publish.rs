@@ -13,7 +13,10 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error};
 
 use super::document;
-use crate::contract::{Contract, Contracts};
+use crate::{
+    browser,
+    contract::{Contract, Contracts},
+};
 
 /// How long a request waits for the first document of a process that has just started.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -23,7 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Document {
     /// The JSON text.
     pub json: Bytes,
-    /// A strong entity tag, in its quotes: the same on every gateway with the same contract.
+    /// The same compressed.
+    pub gzip: Bytes,
+    /// An entity tag, the same on every gateway with the same contract. Weak, since it stands for both forms.
     pub etag: String,
 }
 
@@ -92,7 +97,8 @@ impl Document {
         let json =
             serde_json::to_vec(&document).expect("the document has only names that are text");
         Self {
-            etag: entity_tag(&json),
+            etag: format!("W/{}", entity_tag(&json)),
+            gzip: browser::gzip(&json),
             json: json.into(),
         }
     }

@@ -57,6 +57,9 @@ impl Problem {
             problem.0.retry_after = Some(whole_seconds(delay));
         }
         problem.0.challenge = challenge(http, reason, origin);
+        if !problem.status().is_server_error() {
+            problem.0.rule = Some("service");
+        }
         problem
     }
 }

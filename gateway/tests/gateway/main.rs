@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod abuse;
 mod access;
 mod binary;
+mod browser;
 mod http;
+mod limits;
 mod preconditions;
 mod reference;
 mod refusals;

@@ -10,7 +10,7 @@ mod keys;
 
 use std::sync::Arc;
 
-use portico_cache::Denylist;
+use portico_cache::{Denylist, Quotas};
 use portico_caller::{Keys, Verifier};
 use portico_gateway::{Server, Upstream};
 use portico_proto::{auth, user};
@@ -61,6 +61,7 @@ pub async fn start(config: &Config, frame: &Frame) -> anyhow::Result<System> {
 
     let redis = config.cache.redis_url.as_ref().map(Secret::expose);
     let cache = portico_cache::connect(redis).await?;
+    let quotas = Quotas::new(redis.map(|_| cache.clone()));
     let denylist = Denylist::start(cache.clone(), &frame.tasks, frame.stop.clone());
 
     // The user service checks tokens by auth's keys, and auth creates accounts in the user service.
@@ -91,7 +92,7 @@ pub async fn start(config: &Config, frame: &Frame) -> anyhow::Result<System> {
     ];
     let mut upstreams = Vec::from(ours);
     upstreams.extend(Upstream::strangers(&config)?);
-    let gateway = portico_gateway::bind(&config, upstreams, verifier, denylist, frame)?;
+    let gateway = portico_gateway::bind(&config, upstreams, verifier, denylist, quotas, frame)?;
     Ok(System {
         gateway,
         administrator,

@@ -8,6 +8,7 @@
 mod denylist;
 mod limits;
 mod memory;
+mod quotas;
 mod rate;
 mod redis;
 
@@ -21,6 +22,7 @@ pub use self::{
     denylist::Denylist,
     limits::Limits,
     memory::Memory,
+    quotas::{Quotas, Standing},
     rate::{Rate, Taken},
     redis::Redis,
 };
@@ -83,6 +85,17 @@ pub trait Cache: Send + Sync + 'static {
         key: &'a str,
         rates: &'a [Rate],
         cost: u32,
+    ) -> BoxFuture<'a, Result<Taken>>;
+
+    /// As [`take`](Self::take) for a cost of one, after taking note of what somebody took without asking:
+    /// `spent` more from every rate, of which each is used up for the time in `debts` at least, in
+    /// microseconds.
+    fn settle<'a>(
+        &'a self,
+        key: &'a str,
+        rates: &'a [Rate],
+        spent: u32,
+        debts: &'a [u64],
     ) -> BoxFuture<'a, Result<Taken>>;
 
     /// Puts back into every one of a key's rates what was taken from it.

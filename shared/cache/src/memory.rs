@@ -75,6 +75,10 @@ impl Memory {
         self.sets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
     /// Changes the counts of a key, which nobody else changes meanwhile.
     fn count<T>(&self, key: &str, change: impl Fn(&mut Vec<u64>) -> T) -> T {
         let found = self.counts.entry(key, None, |_, ends: &mut Vec<u64>| {
@@ -96,7 +100,7 @@ impl Memory {
     }
 
     pub(crate) fn take_here(&self, key: &str, rates: &[Rate], cost: u32) -> Taken {
-        let now = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let now = self.now();
         self.count(key, |ends| rate::take(ends, rates, cost, now))
     }
 
@@ -186,6 +190,18 @@ impl Cache for Memory {
         cost: u32,
     ) -> BoxFuture<'a, Result<Taken>> {
         ready(Ok(self.take_here(key, rates, cost))).boxed()
+    }
+
+    fn settle<'a>(
+        &'a self,
+        key: &'a str,
+        rates: &'a [Rate],
+        spent: u32,
+        debts: &'a [u64],
+    ) -> BoxFuture<'a, Result<Taken>> {
+        let now = self.now();
+        let taken = self.count(key, |ends| rate::settle(ends, rates, spent, debts, now));
+        ready(Ok(taken)).boxed()
     }
 
     fn put_back<'a>(

@@ -74,6 +74,34 @@ pub(crate) fn take(ends: &mut Vec<u64>, rates: &[Rate], cost: u32, now: u64) -> 
     taken
 }
 
+/// Takes note of `spent` that was taken before anybody asked, and that the rates are used up for `debts` at
+/// least, in microseconds; then takes one from every rate, or from none.
+pub(crate) fn settle(
+    ends: &mut Vec<u64>,
+    rates: &[Rate],
+    spent: u32,
+    debts: &[u64],
+    now: u64,
+) -> Taken {
+    ends.resize(rates.len(), 0);
+    for ((end, rate), debt) in ends.iter_mut().zip(rates).zip(debts) {
+        let more = rate.interval().saturating_mul(spent.into());
+        *end = (*end).max(now.saturating_add(*debt)).saturating_add(more);
+    }
+    take(ends, rates, 1, now)
+}
+
+/// Takes `cost` from every rate whatever is left, and no more than that everything comes back after a whole
+/// period.
+pub(crate) fn charge(ends: &mut Vec<u64>, rates: &[Rate], cost: u32, now: u64) {
+    ends.resize(rates.len(), 0);
+    for (end, rate) in ends.iter_mut().zip(rates) {
+        let more = rate.interval().saturating_mul(cost.into());
+        let latest = now.saturating_add(rate.whole());
+        *end = (*end).max(now).saturating_add(more).min(latest);
+    }
+}
+
 /// Puts back into every rate what was taken from it.
 pub(crate) fn put_back(ends: &mut [u64], rates: &[Rate], cost: u32) {
     for (end, rate) in ends.iter_mut().zip(rates) {
@@ -132,6 +160,30 @@ mod tests {
         assert!(take(&mut ends, &RATES, 1, SECOND).allowed);
         put_back(&mut ends, &RATES, u32::MAX);
         assert_eq!(take(&mut ends, &RATES, 0, SECOND).remaining, 2);
+    }
+
+    #[test]
+    fn what_was_spent_before_is_settled_first() {
+        let rate = [Rate::new(4, Duration::from_secs(4))];
+        let mut ends = Vec::new();
+        let taken = settle(&mut ends, &rate, 2, &[0], SECOND);
+        assert!(taken.allowed && taken.remaining == 1);
+        // It is owed even where nothing is left.
+        assert!(!settle(&mut ends, &rate, 3, &[0], SECOND).allowed);
+        assert_eq!(ends, [7 * SECOND]);
+        // Nothing known is as much as what another one says at least.
+        let taken = settle(&mut Vec::new(), &rate, 0, &[3 * SECOND], SECOND);
+        assert!(taken.allowed && taken.remaining == 0);
+    }
+
+    #[test]
+    fn a_charge_is_for_one_period_at_most() {
+        let rate = [Rate::new(4, Duration::from_secs(4))];
+        let mut ends = Vec::new();
+        charge(&mut ends, &rate, 1, SECOND);
+        assert_eq!(ends, [2 * SECOND]);
+        charge(&mut ends, &rate, u32::MAX, SECOND);
+        assert_eq!(ends, [5 * SECOND]);
     }
 
     #[test]

@@ -188,6 +188,21 @@ impl Cache for Redis {
         .boxed()
     }
 
+    fn settle<'a>(
+        &'a self,
+        key: &'a str,
+        rates: &'a [Rate],
+        spent: u32,
+        debts: &'a [u64],
+    ) -> BoxFuture<'a, Result<Taken>> {
+        async move {
+            let pipe = counts::settle(&value_key(key), rates, spent, debts);
+            let (answer,): (counts::Answer,) = self.run("settle", &pipe).await?;
+            Ok(counts::taken(answer))
+        }
+        .boxed()
+    }
+
     fn put_back<'a>(
         &'a self,
         key: &'a str,

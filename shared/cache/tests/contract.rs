@@ -263,3 +263,23 @@ async fn of_many_who_take_at_once_as_many_do_as_there_are() {
         assert_eq!(allowed.count(), 20);
     }
 }
+
+#[tokio::test]
+async fn what_was_spent_or_is_owed_is_settled_before_one_is_taken() {
+    let rates = [Rate::new(10, 10 * MINUTE), Rate::new(100, 1000 * MINUTE)];
+    for cache in caches().await {
+        let taken = cache.settle("settled", &rates, 6, &[0, 0]).await.unwrap();
+        assert!(taken.allowed);
+        assert_eq!(taken.remaining, 3);
+        // Of two debts the larger stands, whoever names it.
+        let debts = [8 * 60_000_000, 0];
+        let taken = cache.settle("settled", &rates, 0, &debts).await.unwrap();
+        assert!(taken.allowed);
+        assert_eq!(taken.remaining, 1);
+        // Settled in spite of the refusal.
+        let taken = cache.settle("settled", &rates, 4, &[0, 0]).await.unwrap();
+        assert!(!taken.allowed);
+        assert!(taken.retry_after > 3 * MINUTE && taken.retry_after <= 4 * MINUTE);
+        assert_eq!(cache.take("settled", &rates, 0).await.unwrap().remaining, 0);
+    }
+}

@@ -5,9 +5,11 @@
 //! those an unknown one is refused, with the nearest known name.
 
 mod check;
+mod edge;
 mod environment;
 mod error;
 mod load;
+pub mod rate_limits;
 mod schema;
 mod sections;
 

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use portico_cache::Denylist;
+use portico_cache::{Denylist, Quotas};
 use portico_caller::{Keys, Verifier};
 use portico_gateway::{Server, Upstream};
 use portico_service::{Backend, Clock, Config, Frame, Shape};
@@ -35,6 +35,8 @@ pub struct Start {
     pub settings: Vec<(&'static str, &'static str)>,
     /// Whether the reflection of the user service loses options.
     pub forgetful: bool,
+    /// The Redis that limits are shared in.
+    pub redis: Option<String>,
 }
 
 impl Edge {
@@ -83,8 +85,20 @@ impl Edge {
         let strangers = start.upstreams.into_iter();
         let strangers = strangers.map(|(name, url)| upstream(name, url, None));
         let upstreams = ours.into_iter().chain(strangers).collect();
-        let server =
-            portico_gateway::bind(&config, upstreams, verifier, denylist.clone(), &frame).unwrap();
+        let shared = match start.redis {
+            Some(url) => Some(portico_cache::connect(Some(&url)).await.unwrap()),
+            None => None,
+        };
+        let quotas = Quotas::new(shared);
+        let server = portico_gateway::bind(
+            &config,
+            upstreams,
+            verifier,
+            denylist.clone(),
+            quotas,
+            &frame,
+        );
+        let server = server.unwrap();
         let client = Client::builder()
             .timeout(Duration::from_secs(20))
             .build()

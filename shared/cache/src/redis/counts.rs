@@ -1,4 +1,4 @@
-//! Counting in Redis: the same reckoning as in memory, in one script, by Redis's own clock.
+//! Counting in Redis: the same reckoning as in memory, in one script each, by Redis's own clock.
 
 use std::time::Duration;
 
@@ -35,6 +35,30 @@ if wait <= 0 and cost > 0 then
 end
 return { wait <= 0 and 1 or 0, remaining, string.format('%.0f', math.max(0, wait)) }";
 
+/// `ARGV` is what was spent already, then interval, whole time and debt of each rate. Takes one.
+const SETTLE: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local ends = {}
+for moment in string.gmatch(redis.call('GET', KEYS[1]) or '', '%S+') do ends[#ends + 1] = tonumber(moment) end
+local spent, wait, last, remaining = tonumber(ARGV[1]), 0, 0, 4294967295
+local count = (#ARGV - 1) / 3
+for i = 1, count do
+  local interval, whole, debt = ARGV[3 * i - 1], ARGV[3 * i], ARGV[3 * i + 1]
+  ends[i] = math.max(ends[i] or 0, now + debt) + interval * spent
+  wait = math.max(wait, ends[i] + interval - now - whole)
+end
+for i = 1, count do
+  local interval, whole = ARGV[3 * i - 1], ARGV[3 * i]
+  if wait <= 0 then ends[i] = ends[i] + interval end
+  last = math.max(last, ends[i])
+  remaining = math.max(0, math.min(remaining, math.floor((whole - (ends[i] - now)) / interval)))
+  ends[i] = string.format('%.0f', ends[i])
+end
+local millis = math.ceil((last - now) / 1000)
+redis.call('SET', KEYS[1], table.concat(ends, ' '), 'PX', string.format('%.0f', math.max(1, millis)))
+return { wait <= 0 and 1 or 0, remaining, string.format('%.0f', math.max(0, wait)) }";
+
 /// `ARGV` is the cost, then the interval of each rate.
 const PUT_BACK: &str = r"
 local stored = redis.call('GET', KEYS[1])
@@ -52,6 +76,15 @@ pub(super) fn take(key: &str, rates: &[Rate], cost: u32) -> Pipeline {
     let script = pipe.cmd("EVAL").arg(TAKE).arg(1).arg(key).arg(cost);
     for rate in rates {
         script.arg(rate.interval()).arg(rate.whole());
+    }
+    pipe
+}
+
+pub(super) fn settle(key: &str, rates: &[Rate], spent: u32, debts: &[u64]) -> Pipeline {
+    let mut pipe = redis::pipe();
+    let script = pipe.cmd("EVAL").arg(SETTLE).arg(1).arg(key).arg(spent);
+    for (rate, debt) in rates.iter().zip(debts) {
+        script.arg(rate.interval()).arg(rate.whole()).arg(debt);
     }
     pipe
 }

@@ -4,7 +4,7 @@ use std::{fmt::Display, ops::RangeInclusive};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{Config, Shape};
+use super::{Config, Shape, edge};
 use crate::{Secret, backend::SEPARATOR};
 
 const DAY: u64 = 24 * 60 * 60;
@@ -173,6 +173,9 @@ impl<O: Fn(&str) -> String> Rules<'_, O> {
             gateway.hedge_after_milliseconds,
             0..=60_000,
         );
+        for (path, fault) in edge::faults(gateway) {
+            self.fails(path, true, fault);
+        }
         for (name, url) in &gateway.upstreams {
             let path = "gateway.upstreams";
             let plain = name.starts_with(|c: char| c.is_ascii_lowercase())

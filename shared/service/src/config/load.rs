@@ -1,6 +1,6 @@
 //! Putting the sources together.
 
-use std::{fs, io, path::Path};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
 use figment::{
     Figment, Metadata, Profile, Provider,
@@ -114,6 +114,11 @@ pub(super) fn build(
 
 /// Fills in what depends on other keys.
 fn complete(config: &mut Config) {
+    // A variable that names some classes leaves the others as they are.
+    let limits = defaults().extract_inner::<BTreeMap<String, String>>("gateway.rate_limits");
+    for (class, limits) in limits.unwrap_or_default() {
+        config.gateway.rate_limits.entry(class).or_insert(limits);
+    }
     let sqlite = |file: &str| {
         let path = config.data_dir.join(file).display().to_string();
         // Two characters mean something in a URL.
@@ -248,7 +253,11 @@ fn accepted(schema: &Schema, path: &str) -> &'static str {
         }
         (_, Some(Kind::Number)) => "a whole number, 0 or more",
         (_, Some(Kind::Text)) => "text",
+        ("rate_limits", Some(Kind::Table)) => {
+            "class=limits, separated by commas, or a table of them"
+        }
         (_, Some(Kind::Table)) => "name=url, separated by commas, or a table of them",
+        (_, None) if path.starts_with("gateway.rate_limits") => "limits, such as address:600/1m",
         (_, None) if path.starts_with("gateway.upstreams") => "the URL of a service, as text",
         (_, None) => "a section with keys",
     }

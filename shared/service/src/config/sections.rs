@@ -55,8 +55,37 @@ pub struct GatewayConfig {
     pub body_limit_bytes: usize,
     /// How long a request may take.
     pub request_timeout_seconds: u64,
+    /// The longest request target.
+    pub uri_limit_bytes: usize,
+    /// The most bytes that all header fields may have together.
+    pub header_limit_bytes: usize,
+    /// Connections that one worker holds at once.
+    pub connections: usize,
+    /// Connections of one client address; 0 sets no limit.
+    pub connections_per_address: u32,
+    /// Requests that run at once on one connection; 0 sets no limit.
+    pub requests_per_connection: u32,
+    /// How long a client may take to send a request's head.
+    pub head_timeout_seconds: u64,
+    /// How long a connection may be idle.
+    pub keep_alive_seconds: u64,
+    /// How long a client may take nothing of an answer.
+    pub write_timeout_seconds: u64,
+    /// The proxies in front, as addresses or networks with commas between.
+    pub trusted_proxies: String,
+    /// Where they say whose a request is: `x-forwarded-for` or `forwarded`.
+    pub forwarded_header: String,
+    /// Origins of pages that may read answers, with commas between.
+    pub cors_origins: String,
+    /// How long browsers remember to come by HTTPS alone; 0 sends nothing.
+    pub hsts_seconds: u64,
+    /// The smallest answer that is compressed; 0 compresses nothing.
+    pub compress_from_bytes: usize,
+    /// How often requests may come: class to limits (see [`super::rate_limits`]).
+    #[serde(deserialize_with = "pairs")]
+    pub rate_limits: BTreeMap<String, String>,
     /// Further gRPC services to mount: name to URL.
-    #[serde(deserialize_with = "upstreams")]
+    #[serde(deserialize_with = "pairs")]
     pub upstreams: BTreeMap<String, String>,
     /// How often the services' descriptors are looked at for changes.
     pub reflect_interval_seconds: u64,
@@ -271,10 +300,8 @@ fn files(ca: &Path, cert: &Path, key: &Path) -> Option<Files> {
     })
 }
 
-/// Takes `name=url,name=url`, as a variable has it, or a table.
-fn upstreams<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<BTreeMap<String, String>, D::Error> {
+/// Takes `name=value,name=value`, as a variable has it, or a table.
+fn pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Either {

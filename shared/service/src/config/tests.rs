@@ -301,6 +301,80 @@ fn tls_is_whole_or_not_at_all() {
 }
 
 #[test]
+fn classes_of_limits_that_are_not_named_keep_their_defaults() {
+    let list = [(
+        "GATEWAY__RATE_LIMITS",
+        "tokens=address:5/1s, exports = none",
+    )];
+    let table = "[gateway.rate_limits]\ntokens = \"address:5/1s\"\nexports = \"none\"\n";
+    for config in [
+        config(Shape::Gateway, &list).unwrap(),
+        with_file(table, &[]).unwrap(),
+    ] {
+        let limits = &config.gateway.rate_limits;
+        assert_eq!(limits["tokens"], "address:5/1s");
+        assert_eq!(limits["exports"], "none");
+        assert_eq!(limits["public"], "address:60000/1m");
+    }
+    let error = config(Shape::Gateway, &[("GATEWAY__RATE_LIMITS", "tokens=5/1s")]);
+    assert_eq!(
+        error
+            .unwrap_err()
+            .to_string()
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .trim(),
+        "variable GATEWAY__RATE_LIMITS: `gateway.rate_limits`: tokens: \"5/1s\" is no limit; accepted: \
+         none, or address:LIMIT/PERIOD, account:… and client:… with spaces between, such as address:600/1m"
+    );
+}
+
+#[test]
+fn what_the_edge_believes_and_allows_is_checked() {
+    let told = |name: &str, value: &str| {
+        config(Shape::Gateway, &[(name, value)])
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(told("GATEWAY__TRUSTED_PROXIES", "10.0.0.0/8,nonsense").contains("\"nonsense\""));
+    assert!(told("GATEWAY__TRUSTED_PROXIES", "10.0.0.0/33").contains("10.0.0.0/33"));
+    assert!(told("GATEWAY__FORWARDED_HEADER", "x-real-ip").contains("forwarded"));
+    for origin in [
+        "*",
+        "null",
+        "https://app.example.org/",
+        "https://App.example.org",
+        "app.example.org",
+        "https://*.example.org",
+        "https://user@example.org",
+        "ftp://example.org",
+    ] {
+        let fault = told("GATEWAY__CORS_ORIGINS", origin);
+        assert!(fault.contains(&format!("{origin:?}")), "{fault}");
+    }
+    assert!(told("GATEWAY__HEAD_TIMEOUT_SECONDS", "0").contains("1 to 3600"));
+
+    let good = config(
+        Shape::Gateway,
+        &[
+            ("GATEWAY__TRUSTED_PROXIES", "10.0.0.0/8, 2001:db8::1 ,"),
+            (
+                "GATEWAY__CORS_ORIGINS",
+                "https://app.example.org, http://localhost:5173",
+            ),
+            ("GATEWAY__FORWARDED_HEADER", "forwarded"),
+        ],
+    );
+    let gateway = good.unwrap().gateway;
+    assert_eq!(gateway.proxies().len(), 2);
+    assert_eq!(
+        gateway.origins(),
+        ["https://app.example.org", "http://localhost:5173"]
+    );
+}
+
+#[test]
 fn a_secret_comes_from_a_file_without_its_last_newline() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");
