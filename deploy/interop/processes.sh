@@ -41,6 +41,13 @@ say 'one sees oneself'
 own=$(ask me -H "authorization: Bearer $ada")
 [ "$(json email <<<"$own")" = ada@example.org ] || fail "$own"
 
+say 'what comes to two gateways at once with one key is done once'
+read -r twin_port twin_ops < <(free_ports 2)
+GATEWAY__LISTEN=127.0.0.1:$twin_port OPS__LISTEN=127.0.0.1:$twin_ops \
+  "$PORTICO_BIN/portico-gateway" serve >>"$work/twin.log" 2>&1 &
+wait_for "http://127.0.0.1:$twin_ops/ready" 100 'the second gateway'
+deploy/interop/edge/twice.py "$rest/users" "http://127.0.0.1:$twin_port/api/v1/users" "$admin" 25 | sed 's/^/    /'
+
 say "other people's OAuth libraries complete their flows"
 PORTICO_URL=http://127.0.0.1:$rest_port PORTICO_ADMIN_EMAIL=$admin_email \
   PORTICO_ADMIN_PASSWORD=$admin_password deploy/interop/oauth/run.sh

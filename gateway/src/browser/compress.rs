@@ -148,7 +148,7 @@ mod tests {
 
     const JSON: (&str, &str) = ("content-type", "application/json");
 
-    #[actix_web::test]
+    #[tokio::test]
     async fn a_large_read_is_compressed_for_whoever_takes_it() {
         let get = || TestRequest::get().insert_header((ACCEPT_ENCODING, "br, gzip"));
         assert_eq!(
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(coding(get(), response(&[image], 2000)).await, None);
     }
 
-    #[actix_web::test]
+    #[tokio::test]
     async fn secrets_and_strong_tags_stay_as_they_are() {
         let post = TestRequest::post().insert_header((ACCEPT_ENCODING, "gzip"));
         assert_eq!(coding(post, response(&[JSON], 2000)).await, None);
