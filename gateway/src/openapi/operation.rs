@@ -87,7 +87,6 @@ pub fn operation(schemas: &mut Schemas<'_>, source: &Source<'_>) -> Object {
             && !route.policy.idempotent,
         if_match: parameters::takes_if_match(binding, plans),
         idempotency_key: parameters::takes_idempotency_key(binding, plans),
-        limited: route.policy.rate_limit.is_some(),
     };
     responses::add(&mut answers, traits, &note.comment);
     if let Some(error) = raw.error.filter(|_| binding.gives_http_body()) {

@@ -122,21 +122,19 @@ pub struct Traits {
     pub if_match: bool,
     /// Whether `Idempotency-Key` is taken.
     pub idempotency_key: bool,
-    /// Whether it is counted by a class of rate limit.
-    pub limited: bool,
 }
 
 impl Traits {
     fn may_answer(self, status: u16) -> bool {
         match status {
-            400 | 500 | 503 | 504 => true,
+            // Every operation is of some class of rate limit.
+            400 | 429 | 500 | 503 | 504 => true,
             401 | 403 => self.guarded,
             404 => self.names,
             408 | 413 | 415 => self.body,
             409 => self.guarded && (self.changes || self.if_match),
             412 => self.if_match,
             422 => self.idempotency_key,
-            429 => self.limited,
             _ => false,
         }
     }

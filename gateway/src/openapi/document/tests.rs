@@ -111,7 +111,9 @@ fn a_read_says_who_may_and_what_can_go_wrong() {
     assert_eq!(get["x-required-scopes"], json!(["users:read"]));
     assert_eq!(
         statuses(get),
-        ["200", "400", "401", "403", "404", "500", "503", "504"]
+        [
+            "200", "400", "401", "403", "404", "429", "500", "503", "504"
+        ]
     );
     let ok = &get["responses"]["200"];
     assert_eq!(
@@ -190,8 +192,8 @@ fn a_change_takes_part_of_the_resource_and_its_tag() {
     assert_eq!(
         statuses(patch),
         [
-            "200", "400", "401", "403", "404", "408", "409", "412", "413", "415", "500", "503",
-            "504"
+            "200", "400", "401", "403", "404", "408", "409", "412", "413", "415", "429", "500",
+            "503", "504"
         ]
     );
 }
