@@ -3,7 +3,7 @@
 
 usage: abuse.py HOST PORT TOKEN CORPUS
 
-TOKEN is an access token that may read and write accounts. The corpus explains its own form.
+TOKEN is an access token that may read accounts. The corpus explains its own form.
 """
 
 import re
