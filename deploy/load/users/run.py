@@ -11,6 +11,7 @@ from system import System
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MEGABYTES = 40
+SERVICES = ["gateway", "user", "auth"]
 
 
 def main():
@@ -20,7 +21,9 @@ def main():
     options.add_argument("--import", type=int, default=100_000, dest="imported")
     options.add_argument("--seconds", type=int, default=60, help="how long the writers write")
     options.add_argument("--samples", type=int, default=500)
-    options.add_argument("--only", default="resume,writers,seed,reads,export")
+    options.add_argument("--rate", type=int, default=5000, help="accounts/s that an import has to reach")
+    options.add_argument("--only", default="resume,writers,import,reads,export",
+                         help="`seed` fills the table in the place of `import`, faster and without events")
     options = options.parse_args()
     steps = options.only.split(",")
     with System(options.bin) as system:
@@ -62,7 +65,7 @@ def resume(system, options):
     system.reset_peaks()
     cpu = system.cpu()
     begun = time.monotonic()
-    client = system.client("import", path)
+    client = system.client("import", path)  # portico-user import
     while system.number("SELECT count(*) FROM users") - before < count // 2:
         if client.poll() is not None:
             break
@@ -70,7 +73,7 @@ def resume(system, options):
     client.kill()
     client.wait()
     half = system.number("SELECT count(*) FROM users") - before
-    print(f"   killed after {half} accounts")
+    print(f"   killed after {half} accounts; the same command once more:")
     print(indented(system.run_client("import", path)))
     seconds = time.monotonic() - begun
     peaks, spent = system.peaks(), system.cpu(since=cpu)
@@ -173,7 +176,43 @@ def writers(system, options):
     ])
 
 
-# -- seed: a million accounts
+# -- import: a million accounts through the gateway
+
+
+def import_all(system, options):
+    count, path = options.accounts, os.path.join(system.work, "million.ndjson")
+    with open(path, "w") as file:
+        for n in range(1, count + 1):
+            file.write(json.dumps({"user": person(n)}) + "\n")
+    before = system.number("SELECT count(*) FROM users")
+    system.reset_peaks()
+    cpu = system.cpu()
+    begun = time.monotonic()
+    print(indented(system.run_client("import", path)))
+    rate = count / (time.monotonic() - begun)
+    peaks, spent = system.peaks(), system.cpu(since=cpu)
+    there = system.number("SELECT count(*) FROM users") - before
+    os.remove(path)
+    print(f"   {rate:.0f} accounts/s; CPU seconds: {spent}; peak RSS in MB: {peaks}")
+    system.psql("-c", "VACUUM ANALYZE users")
+    return all([
+        verdict(f"{count} accounts were added ({there})", there == count),
+        verdict(f"at least {options.rate} accounts/s", rate >= options.rate),
+        verdict(f"under {MEGABYTES} MB in gateway, user and auth", max(peaks[it] for it in SERVICES) < MEGABYTES),
+    ])
+
+
+def person(n):
+    """The same people as those of seed.sql."""
+    given = ["Ada", "Grace", "Alan", "Edsger", "Barbara"][n % 5]
+    family = ["Lovelace", "Hopper", "Turing", "Dijkstra", "Liskov", "Knuth", "Lamport"][n % 7]
+    created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(1704067200 + 60 * n))
+    return {"email": f"person{n}@seed.test", "emailVerified": n % 3 == 0, "displayName": f"{given} {family} {n}",
+            "givenName": given, "familyName": family, "locale": "en", "timeZone": "Europe/Vienna",
+            "status": "USER_STATUS_SUSPENDED" if n % 50 == 0 else "USER_STATUS_ACTIVE", "createTime": created}
+
+
+# -- seed: a million accounts, straight into the table
 
 
 def seed(system, options):
@@ -277,7 +316,7 @@ def indented(text):
     return "\n".join(f"   | {line}" for line in text.strip().splitlines())
 
 
-STEPS = {"resume": resume, "writers": writers, "seed": seed, "reads": reads, "export": export}
+STEPS = {"resume": resume, "writers": writers, "import": import_all, "seed": seed, "reads": reads, "export": export}
 
 if __name__ == "__main__":
     main()

@@ -142,7 +142,8 @@ impl From<Error> for Status {
                 Reason::UsernameTaken.status("another account has this username")
             }
             Error::AdministratorsOnly => Reason::InsufficientScope.status(
-                "metadata and `email_verified` are changed with the scope `users:write` alone",
+                "`email`, `email_verified` and metadata are changed with the scope `users:write` alone; \
+                 a new address of one's own is asked for at /api/v1/auth/email:change",
             ),
             Error::ReadersOnly => Reason::InsufficientScope
                 .status("deleted accounts are shown with the scope `users:read` alone"),

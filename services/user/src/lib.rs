@@ -14,6 +14,7 @@ mod grpc;
 mod lifecycle;
 mod list;
 mod migration;
+mod pause;
 mod provision;
 mod purge;
 mod retention;

@@ -1,4 +1,6 @@
-//! `portico-user serve | migrate | healthcheck`.
+//! `portico-user serve | migrate | healthcheck`, and for people at a running system `import | export`.
+
+mod client;
 
 use std::process::ExitCode;
 
@@ -14,6 +16,7 @@ struct User;
 
 impl Program for User {
     const SHAPE: Shape = Shape::User;
+    const COMMANDS: &'static str = client::HELP;
 
     async fn serve(process: &Process) -> anyhow::Result<()> {
         let Process { config, frame, .. } = process;
@@ -41,5 +44,5 @@ impl Program for User {
 }
 
 fn main() -> ExitCode {
-    process::run::<User>()
+    client::run().unwrap_or_else(process::run::<User>)
 }

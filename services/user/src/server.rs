@@ -1,6 +1,6 @@
 //! The wiring, from the database to the door.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, ensure};
 use portico_caller::{Guard, Policies, Verifier};
@@ -23,7 +23,7 @@ use crate::{
     grpc::{Events, Provisioning, RoleApi, Transfer, UserApi},
     purge,
     retention::{self, Retention},
-    storage::Storage,
+    storage::{Replica, Storage},
     unread,
     users::Users,
 };
@@ -56,7 +56,7 @@ pub async fn start(
     database::supervise::<Migrator>(&db, frame)
         .await
         .context("the database cannot be migrated")?;
-    let storage = Storage::new(db);
+    let storage = Storage::new(db.clone(), replica(config, db, frame).await?);
     let keep_deleted = config.user.keep_deleted();
     let users = Arc::new(Users::new(storage, frame.clock.clone(), keep_deleted));
     let purge = purge::run(Arc::clone(&users), frame.stop.clone());
@@ -83,4 +83,22 @@ pub async fn start(
         DESCRIPTOR_SET,
         frame.readiness.clone(),
     ))
+}
+
+/// The read replica, where one is configured, and somebody who looks after it.
+async fn replica(
+    config: &Config,
+    db: DatabaseConnection,
+    frame: &Frame,
+) -> anyhow::Result<Option<Replica>> {
+    let Some(url) = &config.user.replica_url else {
+        return Ok(None);
+    };
+    let copy = database::connect(url, config.user.pool_size)
+        .await
+        .context("the read replica's URL")?;
+    let most = Duration::from_secs(config.user.replica_max_lag_seconds);
+    let (replica, watch) = Replica::new(db, copy, most);
+    frame.tasks.spawn(watch.run::<Migrator>(frame.stop.clone()));
+    Ok(Some(replica))
 }

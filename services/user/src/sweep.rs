@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     domain::{Role, UserId},
     error::Result,
-    storage::Swept,
+    storage::{Sweep, Swept},
     users::Users,
 };
 
@@ -18,19 +18,18 @@ const PAGE: u64 = 250;
 const ROLES: usize = 2000;
 
 impl Users {
-    /// Every account behind an id, in the order of ids, some at a time and at least one; with
-    /// `with_deleted`, deleted and purged ones too. Nothing is read
+    /// Every account behind an id, in the order of ids, some at a time and at least one. Nothing is read
     /// ahead of who listens. Ends on `stop`, like a stream that was cut off.
     pub fn sweep(
         self: &Arc<Self>,
         behind: Option<UserId>,
-        with_deleted: bool,
+        sweep: Sweep,
         stop: CancellationToken,
     ) -> impl Stream<Item = Result<Vec<Swept>>> + Send + use<> {
         let start = Some((Arc::clone(self), behind, stop));
         stream::unfold(start, move |state| async move {
             let (users, behind, stop) = state?;
-            let reading = users.storage.accounts_behind(behind, with_deleted, PAGE);
+            let reading = users.storage.accounts_behind(behind, sweep, PAGE);
             let page = match stop.run_until_cancelled(reading).await {
                 Some(Ok(page)) => page,
                 Some(Err(error)) => return Some((Err(error.into()), None)),

@@ -9,11 +9,12 @@ use tokio::sync::watch;
 use crate::{
     domain::{Account, Etag, Revision, Status, UserId},
     error::{Error, Result},
+    pause,
     storage::{Saved, Storage, Transaction},
 };
 
 /// How often a change is tried while others are in the way.
-const ATTEMPTS: usize = 10;
+const ATTEMPTS: u32 = 10;
 
 /// The accounts and what can be done with them: each use case is a method in a file of its own.
 pub struct Users {
@@ -80,14 +81,15 @@ pub(crate) async fn save(
     Ok(())
 }
 
-/// Tries a use case again while others are in the way, a bounded number of times.
+/// Tries a use case again while others are in the way (serialization failures and deadlocks among them), a
+/// bounded number of times. The pauses are drawn, so that those who met once do not meet again in step.
 pub(crate) async fn persist<T, F>(mut attempt: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
-    for _ in 1..ATTEMPTS {
+    for tries in 1..ATTEMPTS {
         match attempt().await {
-            Err(error) if error.is_contention() => tokio::task::yield_now().await,
+            Err(error) if error.is_contention() => tokio::time::sleep(pause::after(tries)).await,
             done => return done,
         }
     }

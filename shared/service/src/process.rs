@@ -16,7 +16,7 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use cli::{Cli, Command};
 pub use healthcheck::healthcheck;
 use portico_telemetry::Telemetry;
@@ -35,6 +35,9 @@ const CHECK: &str = "process";
 pub trait Program {
     /// Which process it is.
     const SHAPE: Shape;
+
+    /// What the help tells of commands that the program has beside those of every process.
+    const COMMANDS: &'static str = "";
 
     /// Starts everything, and returns once it is started: long work goes to [`Process::spawn`].
     fn serve(process: &Process) -> impl Future<Output = anyhow::Result<()>>;
@@ -62,7 +65,11 @@ pub struct Process {
 /// `--config FILE` and `--print-config`; stops on SIGTERM and SIGINT.
 pub fn run<P: Program>() -> ExitCode {
     let started = Instant::now();
-    let cli = match Cli::try_parse() {
+    let parsed = Cli::command()
+        .after_help(P::COMMANDS)
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version come this way too.

@@ -16,6 +16,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
+use tempfile::TempDir;
+
 use crate::{
     find, require,
     server::{Product, Server},
@@ -53,14 +55,34 @@ pub struct Postgres {
 
 impl Postgres {
     fn launch(binaries: PathBuf) -> Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix("portico-postgres-")
-            .tempdir()?;
+        let folder = folder()?;
         let programs = Programs {
             binaries,
             account: account(folder.path())?,
         };
         programs.initialize(folder.path())?;
+        Self::serve(programs, folder)
+    }
+
+    /// A hot standby of this server, which follows it for as long as both run. It answers the URLs of the same
+    /// databases, [`url`](Self::url), to readers alone.
+    #[must_use]
+    pub fn replica(&self) -> Self {
+        self.follow().unwrap_or_else(|error| panic!("{error:?}"))
+    }
+
+    fn follow(&self) -> Result<Self> {
+        let folder = folder()?;
+        let of = self.server.product();
+        let programs = Programs {
+            binaries: of.binaries.clone(),
+            account: of.account,
+        };
+        programs.copy(folder.path(), self.server.port())?;
+        Self::serve(programs, folder)
+    }
+
+    fn serve(programs: Programs, folder: TempDir) -> Result<Self> {
         Ok(Self {
             server: Server::start(programs, folder)?,
             databases: AtomicU32::new(0),
@@ -108,6 +130,11 @@ impl Postgres {
     }
 }
 
+fn folder() -> Result<TempDir> {
+    let mut folder = tempfile::Builder::new();
+    Ok(folder.prefix("portico-postgres-").tempdir()?)
+}
+
 /// The programs of one installation, and who runs them.
 struct Programs {
     binaries: PathBuf,
@@ -134,10 +161,35 @@ impl Programs {
         command
     }
 
-    fn initialize(&self, folder: &Path) -> Result<()> {
+    /// Copies a running server, and has the copy follow it.
+    fn copy(&self, folder: &Path, port: u16) -> Result<()> {
+        self.hand_over(folder)?;
+        let output = self
+            .program("pg_basebackup", folder)
+            .args(["--host=127.0.0.1", "--no-password", "--no-sync"])
+            .args(["--checkpoint=fast", "--wal-method=stream"])
+            .arg("--write-recovery-conf")
+            .arg(format!("--port={port}"))
+            .arg(format!("--username={SUPERUSER}"))
+            .arg("--pgdata")
+            .arg(folder.join("data"))
+            .output()
+            .context("pg_basebackup does not run")?;
+        if !output.status.success() {
+            bail!("pg_basebackup: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
+    }
+
+    fn hand_over(&self, folder: &Path) -> Result<()> {
         if let Some(Account { user, group }) = self.account {
             chown(folder, Some(user), Some(group))?;
         }
+        Ok(())
+    }
+
+    fn initialize(&self, folder: &Path) -> Result<()> {
+        self.hand_over(folder)?;
         let output = self
             .program("initdb", folder)
             .args(["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"])
@@ -156,7 +208,8 @@ impl Programs {
 impl Product for Programs {
     const NAME: &'static str = "PostgreSQL";
     const SIGNAL: &'static str = "INT";
-    const READY: &'static str = "database system is ready to accept connections";
+    // A standby goes on with "read-only".
+    const READY: &'static str = "database system is ready to accept ";
 
     fn command(&self, folder: &Path, port: u16) -> Command {
         let mut command = self.program("postgres", folder);

@@ -104,6 +104,11 @@ impl Client {
         self.secrets.clone()
     }
 
+    /// Where the system is.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     pub fn request(&self, method: &str, path: &str) -> Request {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
         let line = format!("{method} {path}");
@@ -179,6 +184,15 @@ impl Request {
         self.try_send()
             .await
             .unwrap_or_else(|(line, error)| panic!("{line}: {error}"))
+    }
+
+    /// The answer while it arrives.
+    pub async fn stream(self) -> reqwest::Response {
+        let Self { inner, line, .. } = self;
+        let response = inner.send().await;
+        let response = response.unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert_eq!(response.status(), 200, "{line}");
+        response
     }
 
     /// As [`send`](Self::send), for a system that may be gone.

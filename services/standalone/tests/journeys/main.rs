@@ -11,10 +11,12 @@ mod grpc;
 mod machines;
 mod mails;
 mod mounting;
+mod moving;
 mod outage;
 mod process;
 mod refusals;
 mod restart;
+mod roles;
 mod second_factor;
 mod sign_in;
 mod telemetry;
@@ -42,6 +44,13 @@ journeys! {
     accounts::a_suspended_account_is_out_until_it_is_reactivated,
     accounts::the_last_administrator_stays,
     accounts::a_deleted_account_is_gone_and_its_address_stays_taken,
+    roles::a_role_is_made_granted_felt_and_taken_away,
+    roles::what_is_built_in_stays,
+    moving::accounts_come_in_line_by_line_and_sign_in,
+    moving::what_goes_out_comes_in_again,
+    moving::changes_are_watched_and_taken_up_again,
+    moving::accounts_are_filtered_searched_and_paged,
+    moving::a_command_moves_accounts_in_and_out,
     sign_in::a_used_refresh_token_ends_its_family,
     sign_in::logout_is_immediate,
     sign_in::sessions_are_listed_and_ended,

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -102,11 +102,15 @@ impl Drop for Process {
     }
 }
 
-/// Runs one of the binaries to its end.
+/// Runs one of the binaries to its end, whatever that is.
+pub fn output(name: &str, arguments: &[&str], settings: &[(String, String)]) -> Output {
+    let mut command = command(name, arguments, settings);
+    command.output().expect("the binary starts")
+}
+
+/// Runs one of the binaries to its end, which must be a good one.
 pub fn run(name: &str, arguments: &[&str], settings: &[(String, String)]) {
-    let output = command(name, arguments, settings)
-        .output()
-        .expect("the binary starts");
+    let output = output(name, arguments, settings);
     assert!(
         output.status.success(),
         "{name} {arguments:?}: {}",

@@ -106,8 +106,12 @@ pub struct Change {
 
 impl Change {
     /// Whether it is about something that people may not change on their own accounts.
+    ///
+    /// The address is among it: links to new passwords go there, so it changes when somebody has proved to
+    /// have the new one (the auth service asks for that, and for the password), or on an administrator's word.
     pub fn needs_an_administrator(&self) -> bool {
-        self.email_verified.is_some()
+        self.email.is_some()
+            || self.email_verified.is_some()
             || !self.public_metadata.is_empty()
             || !self.private_metadata.is_empty()
     }

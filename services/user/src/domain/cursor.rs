@@ -102,6 +102,8 @@ pub struct TotalSize {
     pub counted: u32,
     /// Counting was given up there: there may be more.
     pub is_minimum: bool,
+    /// About how many accounts there are at all, where that says something of the list.
+    pub estimate: Option<u64>,
 }
 
 /// How many accounts a page has at most.

@@ -14,7 +14,12 @@ use prost::Message;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use crate::{domain::Published, storage::Swept, users::Users, wire};
+use crate::{
+    domain::Published,
+    storage::{Sweep, Swept},
+    users::Users,
+    wire,
+};
 
 /// `portico.user.v1.UserEvents` and `portico.user.v1.UserWatchService`.
 #[derive(Clone)]
@@ -63,7 +68,11 @@ impl UserEvents for Events {
             roles: roles.iter().map(wire::role).collect(),
             users: Vec::new(),
         };
-        let accounts = self.users.sweep(None, true, self.stop.clone());
+        let everything = Sweep {
+            with_deleted: true,
+            up_to_date: true,
+        };
+        let accounts = self.users.sweep(None, everything, self.stop.clone());
         let answers = accounts.map(|page| {
             Ok(pb::SnapshotResponse {
                 users: page?.iter().map(change).collect(),

@@ -17,6 +17,7 @@ use super::request;
 use crate::{
     domain::{Authority, Imported, Status as AccountStatus},
     error::{Error, Result as Outcomes},
+    storage::Sweep,
     transfer::{Outcome, Record},
     users::Users,
     wire,
@@ -52,9 +53,11 @@ impl TransferService for Transfer {
         request.validate()?;
         let after = Some(request.after).filter(|after| !after.is_empty());
         let after = after.map(|id| request::id("after", &id)).transpose()?;
-        let pages = self
-            .users
-            .sweep(after, request.show_deleted, self.stop.clone());
+        let sweep = Sweep {
+            with_deleted: request.show_deleted,
+            up_to_date: false,
+        };
+        let pages = self.users.sweep(after, sweep, self.stop.clone());
         let lines = pages
             .map_err(Status::from)
             .map_ok(|page| {

@@ -120,6 +120,9 @@ impl UserService for UserApi {
             next_page_token: next.unwrap_or_default(),
             total_size: total.map_or(0, |total| total.counted.try_into().unwrap_or(i32::MAX)),
             total_size_is_minimum: total.is_some_and(|total| total.is_minimum),
+            total_size_estimate: total
+                .and_then(|total| total.estimate?.try_into().ok())
+                .unwrap_or_default(),
         }))
     }
 

@@ -29,7 +29,7 @@ async fn on_each(test: impl AsyncFn(World)) {
         let start = DateTime::from_timestamp_micros(1_780_000_000_123_456).unwrap();
         let (clock, hand) = Clock::fixed(start);
         test(World {
-            users: Users::new(Storage::new(db.clone()), clock, KEEP),
+            users: Users::new(Storage::new(db.clone(), None), clock, KEEP),
             clock: hand,
             db,
         })

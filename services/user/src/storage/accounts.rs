@@ -31,12 +31,16 @@ impl Storage {
         row.map(Account::try_from).transpose()
     }
 
-    /// The accounts with those ids, in no order, deleted ones left out.
+    /// The accounts with those ids, in no order, deleted ones left out. May be some seconds behind.
     pub async fn find_all(&self, ids: impl IntoIterator<Item = UserId>) -> Result<Vec<Account>> {
-        let rows = Entity::find()
+        let wanted = Entity::find()
             .filter(Column::Id.is_in(ids.into_iter().map(Uuid::from)))
-            .filter(Column::DeleteTime.is_null())
-            .all(&self.db)
+            .filter(Column::DeleteTime.is_null());
+        let rows = self
+            .behind(|db| {
+                let wanted = wanted.clone();
+                async move { Ok(wanted.all(&db).await?) }
+            })
             .await?;
         rows.into_iter().map(Account::try_from).collect()
     }

@@ -89,7 +89,8 @@ impl Storage {
         Ok(Page { accounts, next })
     }
 
-    /// How many accounts a list has. One statement, which looks at a bounded number of them.
+    /// How many accounts a list has. One statement, which looks at a bounded number of them, and another one
+    /// that looks at none.
     pub async fn total_size(&self, listing: &Listing) -> Result<TotalSize> {
         let query = Query {
             listing,
@@ -104,10 +105,36 @@ impl Storage {
             };
             Ok(number.and_then(|n| n.try_into().ok()).unwrap_or_default())
         };
+        let is_minimum = number("looked_at")? > COUNT;
+        let everything = listing.filter.is_none() && listing.words.is_empty();
+        let estimate = if is_minimum && everything {
+            Some(self.estimate().await?)
+        } else {
+            None
+        };
         Ok(TotalSize {
             counted: number("matches")?,
-            is_minimum: number("looked_at")? > COUNT,
+            is_minimum,
+            estimate,
         })
+    }
+
+    /// About how many accounts there are, by what the database knows without looking at them.
+    pub(super) async fn estimate(&self) -> Result<u64> {
+        let backend = self.db.get_database_backend();
+        let sql = match backend {
+            DbBackend::Postgres => {
+                "SELECT GREATEST(reltuples, 0)::bigint AS size FROM pg_class \
+                 WHERE oid = 'users'::regclass"
+            }
+            _ => "SELECT COALESCE(MAX(number), 0) AS size FROM user_search",
+        };
+        let rows = self.read(Statement::from_string(backend, sql)).await?;
+        let size: i64 = match rows.first() {
+            Some(row) => row.try_get("", "size")?,
+            None => 0,
+        };
+        Ok(size.try_into().unwrap_or_default())
     }
 }
 

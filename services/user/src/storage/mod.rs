@@ -12,6 +12,7 @@ mod listing;
 mod outbox;
 mod purge;
 mod repeats;
+mod replica;
 mod retention;
 mod roles;
 mod sweep;
@@ -28,24 +29,28 @@ pub use accounts::Saved;
 pub use error::{Error, Result};
 pub use feed::Feed;
 pub use repeats::{Fingerprint, Repeat};
+pub use replica::Replica;
 pub use retention::{Expiry, Unread};
-pub use sweep::Swept;
+pub use sweep::{Sweep, Swept};
 
 /// The accounts, roles and events on disk. Clones share one pool.
 #[derive(Clone)]
 pub struct Storage {
     db: DatabaseConnection,
+    /// For reads that may be some seconds behind.
+    replica: Option<Replica>,
     /// SQLite has one writer at a time. Those of this process queue here, in order and without polling,
     /// instead of in SQLite's busy handler.
     turn: Option<Arc<Mutex<()>>>,
 }
 
 impl Storage {
-    /// Over a pool whose migrations have run.
-    pub fn new(db: DatabaseConnection) -> Self {
+    /// Over a pool whose migrations have run, and perhaps a replica of that database.
+    pub fn new(db: DatabaseConnection, replica: Option<Replica>) -> Self {
         let sqlite = db.get_database_backend() == DbBackend::Sqlite;
         Self {
             db,
+            replica,
             turn: sqlite.then(Arc::default),
         }
     }
@@ -62,9 +67,26 @@ impl Storage {
         })
     }
 
-    /// The rows of a statement that only reads.
+    /// The rows of a statement that only reads, and may be some seconds behind.
     async fn read(&self, statement: Statement) -> Result<Vec<QueryResult>> {
-        Ok(self.db.query_all_raw(statement).await?)
+        self.behind(|db| {
+            let statement = statement.clone();
+            async move { Ok(db.query_all_raw(statement).await?) }
+        })
+        .await
+    }
+
+    /// Reads what may be some seconds behind: from the replica while that can be used, and otherwise here.
+    async fn behind<T, F>(&self, read: impl Fn(DatabaseConnection) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        if let Some(replica) = &self.replica
+            && let Some(answer) = replica.ask(&read).await
+        {
+            return Ok(answer);
+        }
+        read(self.db.clone()).await
     }
 
     /// The feed of events behind a place.

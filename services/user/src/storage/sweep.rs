@@ -9,6 +9,15 @@ use super::{
 };
 use crate::domain::{Account, UserId};
 
+/// What of the accounts is gone through.
+#[derive(Clone, Copy, Debug)]
+pub struct Sweep {
+    /// Deleted and purged ones come too.
+    pub with_deleted: bool,
+    /// Nothing that was written before may be missing, as in a snapshot that belongs to a place in the feed.
+    pub up_to_date: bool,
+}
+
 /// An account, or what is left of one.
 pub struct Swept {
     /// As it is.
@@ -22,17 +31,25 @@ impl Storage {
     pub async fn accounts_behind(
         &self,
         behind: Option<UserId>,
-        with_deleted: bool,
+        sweep: Sweep,
         limit: u64,
     ) -> Result<Vec<Swept>> {
         let mut page = Entity::find().order_by_asc(Column::Id).limit(limit);
         if let Some(id) = behind {
             page = page.filter(Column::Id.gt(Uuid::from(id)));
         }
-        if !with_deleted {
+        if !sweep.with_deleted {
             page = page.filter(Column::DeleteTime.is_null());
         }
-        let rows = page.all(&self.db).await?;
+        let rows = if sweep.up_to_date {
+            page.all(&self.db).await?
+        } else {
+            self.behind(|db| {
+                let page = page.clone();
+                async move { Ok(page.all(&db).await?) }
+            })
+            .await?
+        };
         rows.into_iter()
             .map(|row| {
                 let purged = row.purged;

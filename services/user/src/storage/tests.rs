@@ -35,7 +35,7 @@ async fn open(database: Database) -> Store {
         .unwrap();
     database::migrate::<Migrator>(&db).await.unwrap();
     Store {
-        storage: Storage::new(db),
+        storage: Storage::new(db, None),
         name: database.name,
         _database: database,
     }
@@ -362,6 +362,18 @@ async fn nothing_is_lost_or_doubled_however_writers_end() {
                 );
             }
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_database_knows_about_how_many_accounts_there_are() {
+    on_each(async |storage| {
+        for n in 0..10 {
+            create(storage, &format!("{n}@example.org")).await;
+        }
+        storage.db.execute_unprepared("ANALYZE").await.unwrap();
+        assert_eq!(storage.estimate().await.unwrap(), 10);
     })
     .await;
 }

@@ -57,7 +57,11 @@ async fn call_all(house: &House, id: &str, dress: impl Fn(&mut Request<()>)) -> 
             users,
             update_user,
             pb::UpdateUserRequest {
-                user: Some(user.clone()),
+                user: Some(pb::User {
+                    email: String::new(),
+                    display_name: "Ada".into(),
+                    ..user.clone()
+                }),
                 update_mask: None,
             }
         ),

@@ -192,6 +192,13 @@ async fn bad_accounts_are_refused_by_field() {
                 },
             ),
             (
+                "user.status",
+                pb::User {
+                    status: 77,
+                    ..good()
+                },
+            ),
+            (
                 "user.etag",
                 pb::User {
                     etag: "1".repeat(65),

@@ -253,7 +253,7 @@ async fn a_person_changes_herself_as_me_and_nobody_else() {
             let request = pb::UpdateUserRequest {
                 user: Some(pb::User {
                     id: id.into(),
-                    email: "ada@example.com".into(),
+                    display_name: "Countess".into(),
                     ..pb::User::default()
                 }),
                 update_mask: None,
@@ -265,9 +265,48 @@ async fn a_person_changes_herself_as_me_and_nobody_else() {
                     .await,
             )
         };
-        assert_eq!(update("me").await.unwrap().email, "ada@example.com");
+        assert_eq!(update("me").await.unwrap().display_name, "Countess");
         assert_eq!(update(&user.id).await.unwrap().id, user.id);
         refused(update(&other.id).await, Reason::InsufficientScope);
+    })
+    .await;
+}
+
+/// Whoever holds a session for a moment must not come by the account for good: links to new passwords go to
+/// its address.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_changes_her_own_address_without_proving_the_new_one() {
+    on_each(async |house| {
+        let user = ada(house).await;
+        let try_as = async |scope: &str, paths: &[&str]| {
+            let request = pb::UpdateUserRequest {
+                user: Some(pb::User {
+                    id: "me".into(),
+                    email: "mallory@example.com".into(),
+                    display_name: "Ada".into(),
+                    ..pb::User::default()
+                }),
+                update_mask: Some(prost_types::FieldMask {
+                    paths: paths.iter().map(ToString::to_string).collect(),
+                }),
+            };
+            let request = house.request(&user.id, scope, request);
+            answer(house.users().update_user(request).await)
+        };
+        for paths in [&["email"][..], &["display_name", "email"], &["*"], &[]] {
+            refused(try_as("", paths).await, Reason::InsufficientScope);
+            refused(
+                try_as("users:read roles:write", paths).await,
+                Reason::InsufficientScope,
+            );
+        }
+        assert_eq!(house.get(&user.id).await.unwrap(), user);
+        // Who may write every account may write her own.
+        let moved = try_as("users:write", &["email"]).await.unwrap();
+        assert_eq!(
+            (moved.email.as_str(), moved.email_verified),
+            ("mallory@example.com", false)
+        );
     })
     .await;
 }

@@ -74,6 +74,22 @@ impl House {
 
     /// The same, at a time of its own.
     pub async fn open_at_time(name: &'static str, url: &str, start: DateTime<Utc>) -> Self {
+        let config = Config::from_pairs(Shape::User, []).unwrap();
+        Self::open_with_at(name, url, &config, start).await
+    }
+
+    /// A service on a database that the test looks after, configured as it likes.
+    pub async fn open_with(name: &'static str, url: &str, config: &Config) -> Self {
+        let start = DateTime::from_timestamp_micros(1_780_000_000_123_456).unwrap();
+        Self::open_with_at(name, url, config, start).await
+    }
+
+    async fn open_with_at(
+        name: &'static str,
+        url: &str,
+        config: &Config,
+        start: DateTime<Utc>,
+    ) -> Self {
         let url = Secret::from(url);
         let mut db = database::connect(&url, POOL).await.unwrap();
         let statements: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -89,8 +105,7 @@ impl House {
         let signer = Arc::new(Signer::new());
         let keys = Keys::new(Arc::clone(&signer) as _);
         let verifier = Verifier::new(ISSUER, AUDIENCE, keys, denylist, clock);
-        let config = Config::from_pairs(Shape::User, []).unwrap();
-        let backend = portico_user::start(&config, db.clone(), verifier, &frame)
+        let backend = portico_user::start(config, db.clone(), verifier, &frame)
             .await
             .unwrap();
         Self {

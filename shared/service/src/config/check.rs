@@ -4,7 +4,7 @@ use std::{fmt::Display, ops::RangeInclusive};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{Config, Shape, edge};
+use super::{Config, Shape, UserConfig, edge};
 use crate::{Secret, backend::SEPARATOR};
 
 const DAY: u64 = 24 * 60 * 60;
@@ -24,6 +24,12 @@ pub(super) fn all(
     }
     if all || shape == Shape::User {
         rules.database("user.database_url", &config.user.database_url);
+        rules.replica("user.replica_url", &config.user);
+        rules.range(
+            "user.replica_max_lag_seconds",
+            config.user.replica_max_lag_seconds,
+            1..=3600,
+        );
         rules.range("user.pool_size", config.user.pool_size, 1..=1000);
         rules.range(
             "user.deleted_retention_seconds",
@@ -138,6 +144,19 @@ impl<O: Fn(&str) -> String> Rules<'_, O> {
             .iter()
             .any(|scheme| url.expose().starts_with(scheme));
         self.fails(path, !known, "accepted: sqlite://… or postgres://…");
+    }
+
+    /// Only PostgreSQL keeps a copy of itself on another machine.
+    fn replica(&mut self, path: &str, user: &UserConfig) {
+        let Some(replica) = &user.replica_url else {
+            return;
+        };
+        let fault = "accepted: postgres://…, with a database_url that is one of PostgreSQL too";
+        self.fails(
+            path,
+            !is_postgres(replica) || !is_postgres(&user.database_url),
+            fault,
+        );
     }
 
     fn gateway(&mut self, config: &Config) {
@@ -315,4 +334,11 @@ impl<O: Fn(&str) -> String> Rules<'_, O> {
             "accepted: base64 of 32 bytes, or several of them with commas between",
         );
     }
+}
+
+fn is_postgres(url: &Secret) -> bool {
+    let schemes = ["postgres://", "postgresql://"];
+    schemes
+        .iter()
+        .any(|scheme| url.expose().starts_with(scheme))
 }

@@ -9,13 +9,14 @@ use serde_json::Value;
 use super::{Config, DEFAULTS, Shape};
 
 /// Keys that are hidden when shown, and that may come from a file.
-const SECRETS: [&str; 6] = [
+const SECRETS: [&str; 7] = [
     "auth.bootstrap_admin_password",
     "auth.database_url",
     "auth.master_key",
     "auth.smtp_url",
     "cache.redis_url",
     "user.database_url",
+    "user.replica_url",
 ];
 
 /// What a key takes.

@@ -123,6 +123,11 @@ pub struct UserConfig {
     pub url: String,
     /// Its database; `user.db` in the data folder by default.
     pub database_url: Secret,
+    /// A read replica of it, for reads that may be some seconds behind.
+    #[serde(default)]
+    pub replica_url: Option<Secret>,
+    /// How far behind the replica may be and still be asked.
+    pub replica_max_lag_seconds: u64,
     /// Connections that it keeps to its database at most.
     pub pool_size: u32,
     /// How long a deleted account can be undeleted before it is purged.

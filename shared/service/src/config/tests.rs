@@ -160,6 +160,7 @@ fn values_out_of_range_are_refused() {
     );
     for (name, value) in [
         ("USER__POOL_SIZE", "0"),
+        ("USER__REPLICA_MAX_LAG_SECONDS", "0"),
         ("GATEWAY__BODY_LIMIT_BYTES", "0"),
         ("GATEWAY__REQUEST_TIMEOUT_SECONDS", "0"),
         ("AUTH__ARGON2_MEMORY_KIB", "7"),
@@ -183,6 +184,29 @@ fn values_out_of_range_are_refused() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn a_replica_stands_beside_postgres_alone() {
+    let (database, replica) = ("USER__DATABASE_URL", "USER__REPLICA_URL");
+    let with = |of: &str, copy: &str| config(Shape::User, &[(database, of), (replica, copy)]);
+    let good = with("postgres://db/users", "postgresql://copy/users").unwrap();
+    assert!(good.user.replica_url.is_some());
+    for (of, copy) in [
+        ("sqlite://data/user.db", "postgres://u:s3cret@copy/users"),
+        ("sqlite://data/user.db", "sqlite://s3cret"),
+        ("postgres://db/users", "sqlite://s3cret"),
+        ("postgres://db/users", "s3cret"),
+    ] {
+        let told = fault(with(of, copy));
+        assert!(
+            told.contains("`user.replica_url`: accepted: postgres://"),
+            "{told}"
+        );
+        assert!(!told.contains("s3cret"), "{told}");
+    }
+    // Another service's settings are its own business.
+    assert!(config(Shape::Gateway, &[(replica, "x")]).is_ok());
 }
 
 #[test]
@@ -436,12 +460,13 @@ fn printing_hides_every_secret_and_nothing_else() {
             ("AUTH__BOOTSTRAP_ADMIN_EMAIL", "admin@example.org"),
             ("AUTH__BOOTSTRAP_ADMIN_PASSWORD", hidden),
             ("AUTH__SMTP_URL", &smtp),
+            ("USER__REPLICA_URL", &postgres),
         ],
     )
     .unwrap();
     let text = config.print();
     assert!(!text.contains(hidden) && !text.contains(GOOD_KEY), "{text}");
-    assert_eq!(text.matches("\"***\"").count(), 6, "{text}");
+    assert_eq!(text.matches("\"***\"").count(), 7, "{text}");
     assert!(text.contains("admin@example.org"));
     assert!(!format!("{config:?}").contains(hidden));
 
@@ -449,7 +474,7 @@ fn printing_hides_every_secret_and_nothing_else() {
     assert_eq!(table["gateway"]["listen"].as_str(), Some("127.0.0.1:3000"));
     let schema = schema::Schema::new();
     let secrets = schema.keys.iter().filter(|key| key.is_secret()).count();
-    assert_eq!(secrets, 6, "each secret of the list is a key");
+    assert_eq!(secrets, 7, "each secret of the list is a key");
 }
 
 #[test]
