@@ -108,7 +108,7 @@ async fn pass(quotas: &[Quotas], rates: &[Rate], times: u32) -> u32 {
 async fn two_processes_hold_one_limit_within_one_percent() {
     for limit in [10, 399, 400, 1000, 20_000] {
         let (_, both) = two();
-        let rates = [Rate::new(limit, Duration::from_secs(60))];
+        let rates = [Rate::new(limit, Duration::from_mins(1))];
         let mut passed = 0;
         for _ in 0..60 {
             passed += pass(&both, &rates, limit / 10 + 5).await;
@@ -127,13 +127,13 @@ async fn two_processes_hold_one_limit_within_one_percent() {
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_is_far_away_is_seldom_asked_for() {
     let (far, both) = two();
-    let rates = [Rate::new(100_000, Duration::from_secs(60))];
+    let rates = [Rate::new(100_000, Duration::from_mins(1))];
     assert_eq!(pass(&both, &rates, 10_000).await, 10_000);
     let asked = far.asked.load(Ordering::Relaxed);
     assert!((30..60).contains(&asked), "{asked}");
 
     // A small one is asked for each time, and not again before it can be had.
-    let small = [Rate::new(5, Duration::from_secs(60))];
+    let small = [Rate::new(5, Duration::from_mins(1))];
     let before = far.asked.load(Ordering::Relaxed);
     let one = &both[..1];
     let mut passed = 0;

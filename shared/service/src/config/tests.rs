@@ -282,7 +282,7 @@ fn a_service_may_have_several_urls() {
         ("USER__URL", several),
         ("UPSTREAMS", "orders=http://a|http://b"),
     );
-    let config = |pairs| config(Shape::Gateway, pairs);
+    let config = |pairs: &[(&str, &str)]| config(Shape::Gateway, pairs);
     assert_eq!(config(&[one, all]).unwrap().user.url, several);
     let bad = fault(config(&[("USER__URL", "http://a:1|b:2")]));
     assert!(
