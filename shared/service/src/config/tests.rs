@@ -342,15 +342,11 @@ fn classes_of_limits_that_are_not_named_keep_their_defaults() {
     }
     let error = config(Shape::Gateway, &[("GATEWAY__RATE_LIMITS", "tokens=5/1s")]);
     assert_eq!(
-        error
-            .unwrap_err()
-            .to_string()
-            .lines()
-            .last()
-            .unwrap_or_default()
-            .trim(),
-        "variable GATEWAY__RATE_LIMITS: `gateway.rate_limits`: tokens: \"5/1s\" is no limit; accepted: \
-         none, or address:LIMIT/PERIOD, account:… and client:… with spaces between, such as address:600/1m"
+        error.unwrap_err().faults(),
+        [
+            "variable GATEWAY__RATE_LIMITS: `gateway.rate_limits`: tokens: \"5/1s\" is no limit; accepted: \
+             none, or address:LIMIT/PERIOD, account:… and client:… with spaces between, such as address:600/1m"
+        ]
     );
 }
 
