@@ -38,16 +38,14 @@ enum Command {
 /// How the system is reached.
 #[derive(Debug, Args)]
 pub struct Connection {
-    /// Where the gateway is.
+    /// Where the gateway is, by http://: a port of this machine, to which a tunnel (`kubectl port-forward`, `ssh -L`)
+    /// may lead.
     #[arg(long, env = "PORTICO_URL", default_value = "http://127.0.0.1:3000")]
     url: String,
     /// A file with the access token, read again whenever the connection is made again. Without it the token is
     /// taken from the variable `PORTICO_TOKEN`.
     #[arg(long, env = "PORTICO_TOKEN_FILE")]
     token_file: Option<PathBuf>,
-    /// A PEM file with the certificate authority of the gateway, instead of those of this machine.
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
     /// Sends the token over http:// to another machine too, where whoever listens can read it.
     #[arg(long)]
     plaintext: bool,
