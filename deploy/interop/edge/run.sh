@@ -66,7 +66,7 @@ gateway() {
 
 start upstream "$target/portico-load" --listen-user "127.0.0.1:$user" --listen-auth "127.0.0.1:$auth" \
   --listen-open "127.0.0.1:$open" --descriptors "$work/open.binpb" --token "$work/token" --user "$work/user"
-until_ok 'the user service' bash -c "exec 3<>/dev/tcp/127.0.0.1/$open"
+until_ok 'the user service' bash -c "test -s '$work/user' && exec 3<>/dev/tcp/127.0.0.1/$open"
 redis
 token=$(cat "$work/token")
 path=/api/v1/users/$(cat "$work/user")
@@ -83,7 +83,7 @@ load() {
   local name=$1 && shift
   timeout 60 h2load --duration 5 --header "authorization: Bearer $token" "$@" \
     "http://127.0.0.1:$hard$path" >"$work/h2load.out" 2>&1 || { cat "$work/h2load.out"; fail "h2load $name"; }
-  grep -E '^status codes' "$work/h2load.out" | sed "s/^/    $name: /"
+  grep -E '^status codes' "$work/h2load.out" | sed "s|^|    $name: |"
   grep -qE '^status codes: [1-9].* 0 5xx' "$work/h2load.out" || { cat "$work/h2load.out"; fail "h2load $name"; }
 }
 say 'h2load is answered'
