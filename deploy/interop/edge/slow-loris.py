@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds many slow connections to a gateway, and checks that it ends them and serves others meanwhile.
+"""Holds many slow connections to a gateway, and checks that it refuses or ends them, and serves others meanwhile.
 
 usage: slow-loris.py HOST PORT HEAD_TIMEOUT REQUEST_TIMEOUT CONNECTIONS
 
@@ -26,7 +26,7 @@ SLACK = 6.0
 
 
 def hold(address, first, more, limit, out):
-    """How long the connection lived; counted as too long when it outlives its limit."""
+    """How long it took until the request was refused or its connection ended; None when it outlived its limit."""
     start = time.monotonic()
     try:
         with socket.create_connection(address, timeout=10) as link:
@@ -34,8 +34,9 @@ def hold(address, first, more, limit, out):
             link.settimeout(0.5)
             while time.monotonic() - start < limit + SLACK:
                 try:
-                    if not link.recv(4096):
-                        break
+                    # Refused, or closed: either way nothing waits for it any longer.
+                    link.recv(4096)
+                    break
                 except TimeoutError:
                     link.sendall(more)
             else:
