@@ -8,7 +8,7 @@ the schema that stays. Whatever the release before promised its clients must hol
 Needs the programs of PostgreSQL and Redis. Everything listens on loopback and ends with the script.
 """
 
-import base64, contextlib, json, os, pathlib, shutil, subprocess, sys, tempfile, time, urllib.request
+import base64, contextlib, json, os, pathlib, shutil, signal, subprocess, sys, tempfile, time, urllib.request
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "load" / "users"))
 from system import free_ports  # noqa: E402
@@ -198,4 +198,6 @@ def end(child):
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit(__doc__)
+    # Whoever ends this ends what it started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main(*sys.argv[1:]))
