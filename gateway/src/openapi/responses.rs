@@ -382,7 +382,7 @@ mod tests {
     fn only_what_can_occur_is_listed() {
         assert_eq!(
             statuses(Traits::default(), ""),
-            ["400", "500", "503", "504"]
+            ["400", "429", "500", "503", "504"]
         );
         let traits = Traits {
             guarded: true,
@@ -391,7 +391,7 @@ mod tests {
         };
         assert_eq!(
             statuses(traits, ""),
-            ["400", "401", "403", "404", "500", "503", "504"]
+            ["400", "401", "403", "404", "429", "500", "503", "504"]
         );
     }
 

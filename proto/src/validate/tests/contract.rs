@@ -103,7 +103,7 @@ fn every_broken_rule_is_reported_and_no_value_repeated() {
     assert_eq!(said.len(), 3, "{said:?}");
     assert_eq!(
         said[2],
-        r"display_name: does not match the pattern ^[^\x00-\x1f\x7f]*$"
+        r"display_name: does not match the pattern ^[^\x00-\x1f\x7f-\x9f]*$"
     );
     for value in ["secret-address", "hunter2", "a\nb"] {
         assert!(!said.concat().contains(value));

@@ -291,8 +291,11 @@ pub async fn explain(house: &House, sql: &str) -> Vec<String> {
         let values = (1..1000)
             .take_while(|n| sql.contains(&format!("${n}")))
             .count();
-        let values = vec!["NULL"; values].join(", ");
-        (format!("EXPLAIN EXECUTE explained({values})"), "QUERY PLAN")
+        let values = match values {
+            0 => String::new(),
+            _ => format!("({})", vec!["NULL"; values].join(", ")),
+        };
+        (format!("EXPLAIN EXECUTE explained{values}"), "QUERY PLAN")
     };
     let rows = tx
         .query_all_raw(Statement::from_string(backend, sql))
