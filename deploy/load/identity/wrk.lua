@@ -39,7 +39,7 @@ function request()
 end
 
 if case == "refresh" then
-  function response(_, _, _, body)
+  function response(_, _, body)
     local token = string.match(body, '"refresh_token":"([^"]+)"')
     if token then
       last = last + 1
