@@ -60,7 +60,9 @@ pub fn operation(schemas: &mut Schemas<'_>, source: &Source<'_>) -> Object {
         operation.put("deprecated", true);
     }
     let mut parameters = parameters::path(schemas, &request, path, names);
-    parameters.extend(parameters::query(schemas, method, binding, plans));
+    let query = parameters::query(schemas, method, binding, plans);
+    let takes_query = !query.is_empty();
+    parameters.extend(query);
     parameters.extend(parameters::headers(schemas, &request, binding, plans));
     if !parameters.is_empty() {
         operation.put("parameters", parameters);
@@ -82,6 +84,7 @@ pub fn operation(schemas: &mut Schemas<'_>, source: &Source<'_>) -> Object {
     let traits = Traits {
         guarded: route.policy.access != Access::Public,
         names: !names.is_empty(),
+        query: takes_query,
         body: binding.takes_body(),
         changes: !matches!(binding.http_method.as_str(), "GET" | "HEAD")
             && !route.policy.idempotent,

@@ -12,7 +12,7 @@ struct Kind {
     headers: &'static [&'static str],
 }
 
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 15] = [
     kind(
         400,
         "BadRequest",
@@ -51,6 +51,7 @@ const KINDS: [Kind; 14] = [
         &[],
     ),
     kind(413, "BodyTooLarge", "The body is too long.", &[]),
+    kind(414, "UriTooLong", "The request target is too long.", &[]),
     kind(
         415,
         "UnsupportedMediaType",
@@ -114,6 +115,8 @@ pub struct Traits {
     pub guarded: bool,
     /// Whether the path names something.
     pub names: bool,
+    /// Whether a query is taken.
+    pub query: bool,
     /// Whether a body is taken.
     pub body: bool,
     /// Whether it changes something, and a repetition changes it again.
@@ -132,6 +135,7 @@ impl Traits {
             401 | 403 => self.guarded,
             404 => self.names,
             408 | 413 | 415 => self.body,
+            414 => self.query,
             409 => self.guarded && (self.changes || self.if_match),
             412 => self.if_match,
             422 => self.idempotency_key,
