@@ -57,7 +57,7 @@ impl LogLevel {
         (state.directives, left)
     }
 
-    /// Logs after these directives, in the form of `RUST_LOG`, for so long and at most [`MOST`]. What nobody
+    /// Logs after these directives, in the form of `RUST_LOG`, for so long and at most `MOST`. What nobody
     /// may read stays unheard.
     ///
     /// # Errors
