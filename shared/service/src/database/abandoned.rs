@@ -13,10 +13,13 @@ use tokio::time::timeout;
 /// costs more.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// Has the server look every 300 ms whether the one that it works for is still there. PostgreSQL can since
-/// version 14; one that does not know the setting has no such row.
-const NOTICE: &str = "SELECT set_config(name, '300', false) FROM pg_settings \
-                      WHERE name = 'client_connection_check_interval'";
+/// Has the server look every 300 ms whether the one that it works for is still there (PostgreSQL can since
+/// version 14), and start no parallel workers: they cost more than any of our statements, and most for those
+/// whose dear part is never reached. A server that does not know a setting has no such row.
+const NOTICE: &str = "SELECT set_config(name, value, false) FROM pg_settings \
+                      JOIN (VALUES ('client_connection_check_interval', '300'), \
+                                   ('max_parallel_workers_per_gather', '0')) AS ours (name, value) \
+                      USING (name)";
 
 /// The pool's options, so that nobody works for one who has gone.
 pub(super) fn watched(options: PoolOptions<Postgres>) -> PoolOptions<Postgres> {
