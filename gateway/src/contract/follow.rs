@@ -7,7 +7,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use metrics::{counter, gauge};
-use portico_service::{Backend, Frame};
+use portico_service::{Backend, Check, Frame};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
@@ -92,10 +92,14 @@ impl Contracts {
     pub fn follow(self: Arc<Self>, source: Source, every: Duration, frame: &Frame) {
         let stop = frame.stop.clone();
         let tasks = frame.tasks.clone();
+        let reachable = frame
+            .readiness
+            .dependency(format!("upstream {}", source.name));
         let following = async move {
             let mut follower = Follower {
                 contracts: self,
                 source: Arc::new(source),
+                reachable,
                 rejected: None,
                 trouble: None,
             };
@@ -113,6 +117,8 @@ impl Contracts {
 struct Follower {
     contracts: Arc<Contracts>,
     source: Arc<Source>,
+    /// What probes are told of it.
+    reachable: Check,
     /// What could not be compiled, lest it be tried every time.
     rejected: Option<Descriptors>,
     /// What went wrong last time, lest it be logged every time.
@@ -173,6 +179,7 @@ impl Follower {
             "upstream" => name.clone(), "outcome" => outcome)
         .increment(1);
         set_gauge("gateway_upstream_reachable", name, 1);
+        self.reachable.up();
         if self.trouble.take().is_some() {
             info!(upstream = name, "the upstream's contract can be read again");
         }
@@ -183,11 +190,13 @@ impl Follower {
         counter!("gateway_contract_refreshes_total",
             "upstream" => name.clone(), "outcome" => outcome)
         .increment(1);
-        set_gauge(
-            "gateway_upstream_reachable",
-            name,
-            usize::from(outcome == "invalid"),
-        );
+        let answers = outcome == "invalid";
+        set_gauge("gateway_upstream_reachable", name, usize::from(answers));
+        self.reachable.down(if answers {
+            "its contract is invalid, the last good one stays"
+        } else {
+            "it cannot be reached"
+        });
         if self.trouble.as_ref() == Some(&error) {
             debug!(
                 upstream = name,

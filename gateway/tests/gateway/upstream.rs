@@ -72,6 +72,13 @@ async fn an_upstream_that_never_was_there_hinders_nobody() {
         200
     );
     problem(edge.get(ORDER).send().await.unwrap(), 404, "NOT_FOUND").await;
+    eventually("probes are told of it", || async {
+        let checks = edge.frame.readiness.state().checks;
+        let of = |name| checks.iter().find(|it| it.name == name).unwrap();
+        let (ghost, auth) = (of("upstream ghost"), of("upstream auth"));
+        auth.ready && ghost.reason.as_deref() == Some("it cannot be reached")
+    })
+    .await;
 }
 
 /// Long enough for two looks at every upstream.

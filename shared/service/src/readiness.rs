@@ -14,17 +14,18 @@ use tokio::sync::watch;
 
 use crate::Clock;
 
-/// The named checks of a process. It is ready when every one of them is up.
+/// The named checks of a process. It is ready when every one that it needs is up.
 #[derive(Clone)]
 pub struct Readiness(Arc<Shared>);
 
 struct Shared {
     clock: Clock,
-    checks: Mutex<BTreeMap<&'static str, Entry>>,
+    checks: Mutex<BTreeMap<Cow<'static, str>, Entry>>,
     ready: watch::Sender<bool>,
 }
 
 struct Entry {
+    required: bool,
     reason: Option<Cow<'static, str>>,
     since: DateTime<Utc>,
 }
@@ -32,7 +33,7 @@ struct Entry {
 /// A snapshot of all checks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct State {
-    /// Whether every check is up.
+    /// Whether every required check is up.
     pub ready: bool,
     /// The checks, by name.
     pub checks: Vec<CheckState>,
@@ -42,9 +43,11 @@ pub struct State {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CheckState {
     /// What is checked, such as `database`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Whether it is up.
     pub ready: bool,
+    /// Whether the process can serve nobody without it.
+    pub required: bool,
     /// Why it is down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Cow<'static, str>>,
@@ -65,19 +68,31 @@ impl Readiness {
     /// Adds a check, which is down (`starting`) until it is said to be up. A name that is there
     /// already gives the same check.
     pub fn check(&self, name: &'static str) -> Check {
+        let check = self.add(name.into(), true);
+        check.show();
+        check
+    }
+
+    /// Adds a check of something that the process can be without, such as one upstream of several. It is
+    /// shown like the others and keeps nobody out.
+    pub fn dependency(&self, name: impl Into<Cow<'static, str>>) -> Check {
+        self.add(name.into(), false)
+    }
+
+    fn add(&self, name: Cow<'static, str>, required: bool) -> Check {
         let since = self.0.clock.now();
         self.0.change(|checks| {
-            checks.entry(name).or_insert(Entry {
+            checks.entry(name.clone()).or_insert(Entry {
+                required,
                 reason: Some("starting".into()),
                 since,
             });
         });
-        let check = Check {
+        Check {
             shared: Arc::clone(&self.0),
             name,
-        };
-        check.show();
-        check
+            required,
+        }
     }
 
     /// All checks as they are now.
@@ -87,19 +102,20 @@ impl Readiness {
             .lock()
             .iter()
             .map(|(name, entry)| CheckState {
-                name,
+                name: name.clone(),
                 ready: entry.reason.is_none(),
+                required: entry.required,
                 reason: entry.reason.clone(),
                 since: entry.since,
             })
             .collect();
         State {
-            ready: checks.iter().all(|check| check.ready),
+            ready: checks.iter().all(|check| check.ready || !check.required),
             checks,
         }
     }
 
-    /// Whether every check is up.
+    /// Whether every required check is up.
     pub fn is_ready(&self) -> bool {
         *self.0.ready.borrow()
     }
@@ -109,7 +125,7 @@ impl Readiness {
         self.0.ready.subscribe()
     }
 
-    /// Waits until every check is up.
+    /// Waits until every required check is up.
     pub async fn wait(&self) {
         let mut ready = self.watch();
         // The sender lives in `self`.
@@ -118,14 +134,16 @@ impl Readiness {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Cow<'static, str>, Entry>> {
         self.checks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, change: impl FnOnce(&mut BTreeMap<&'static str, Entry>)) {
+    fn change(&self, change: impl FnOnce(&mut BTreeMap<Cow<'static, str>, Entry>)) {
         let mut checks = self.lock();
         change(&mut checks);
-        let ready = checks.values().all(|entry| entry.reason.is_none());
+        let ready = checks
+            .values()
+            .all(|entry| entry.reason.is_none() || !entry.required);
         // Sent under the lock, so that two changes cannot be seen in the wrong order.
         self.ready
             .send_if_modified(|was| std::mem::replace(was, ready) != ready);
@@ -142,7 +160,8 @@ impl fmt::Debug for Readiness {
 #[derive(Clone)]
 pub struct Check {
     shared: Arc<Shared>,
-    name: &'static str,
+    name: Cow<'static, str>,
+    required: bool,
 }
 
 impl Check {
@@ -160,16 +179,16 @@ impl Check {
         let up = self
             .shared
             .lock()
-            .get(self.name)
+            .get(&self.name)
             .is_some_and(|it| it.reason.is_none());
-        gauge!("readiness_check_up", "check" => self.name).set(u32::from(up));
+        gauge!("readiness_check_up", "check" => self.name.clone()).set(u32::from(up));
     }
 
     fn set(&self, reason: Option<Cow<'static, str>>) {
         let now = self.shared.clock.now();
         let mut turned = false;
         self.shared.change(|checks| {
-            let Some(entry) = checks.get_mut(self.name) else {
+            let Some(entry) = checks.get_mut(&self.name) else {
                 return;
             };
             if entry.reason.is_some() != reason.is_some() {
@@ -178,10 +197,15 @@ impl Check {
             }
             entry.reason.clone_from(&reason);
         });
+        // Whoever follows a dependency says so in words of its own.
+        if !self.required {
+            return;
+        }
         self.show();
+        let check = &*self.name;
         match reason {
-            Some(reason) if turned => tracing::warn!(check = self.name, %reason, "not ready"),
-            None if turned => tracing::info!(check = self.name, "ready"),
+            Some(reason) if turned => tracing::warn!(check, %reason, "not ready"),
+            None if turned => tracing::info!(check, "ready"),
             _ => {}
         }
     }
@@ -223,5 +247,19 @@ mod tests {
         assert_eq!(state.checks[1].reason.as_deref(), Some("still no key"));
         assert_eq!(state.checks[1].since, start + Duration::from_secs(5));
         assert_eq!(state.checks[0].since, start);
+    }
+
+    #[test]
+    fn a_dependency_is_shown_and_keeps_nobody_out() {
+        let readiness = Readiness::new(Clock::system());
+        let orders = readiness.dependency("upstream orders".to_owned());
+        assert!(readiness.is_ready());
+        orders.up();
+        orders.down("cannot be reached");
+        let state = readiness.state();
+        assert!(state.ready && readiness.is_ready());
+        assert_eq!(state.checks[0].name, "upstream orders");
+        assert!(!state.checks[0].ready && !state.checks[0].required);
+        assert_eq!(state.checks[0].reason.as_deref(), Some("cannot be reached"));
     }
 }
