@@ -1,5 +1,7 @@
 //! What a statement does, and to which table, as far as metrics and traces tell.
 
+use std::iter;
+
 /// What a statement does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
@@ -35,13 +37,13 @@ impl Operation {
     }
 }
 
-/// A statement, read as far as its first table.
+/// A statement, read as far as its table.
 #[derive(Debug)]
 pub(super) struct Statement<'a> {
     pub(super) operation: Operation,
     /// Its first word.
     pub(super) verb: &'a str,
-    /// The first table that it names; empty when it names none.
+    /// The table that it is about; empty when it names none.
     pub(super) table: &'a str,
 }
 
@@ -58,7 +60,10 @@ impl<'a> Statement<'a> {
         let operation = Operation::of(verb);
         let table = match operation {
             Operation::Update => words.next().and_then(name),
-            _ => after_keyword(words),
+            Operation::Select => outermost(tables(words, &["FROM"])),
+            _ => tables(words, &["FROM", "INTO", "UPDATE"])
+                .next()
+                .map(|(_, table)| table),
         };
         Self {
             operation,
@@ -76,17 +81,52 @@ impl<'a> Statement<'a> {
     }
 }
 
-/// The first name that follows a word before which a table stands; what is in parentheses there is no name.
-fn after_keyword<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    loop {
-        let word = words.next()?.trim_start_matches('(');
-        let names = ["FROM", "INTO", "UPDATE"];
-        if names.iter().any(|it| word.eq_ignore_ascii_case(it))
-            && let Some(table) = words.next().and_then(name)
-        {
-            return Some(table);
+/// The table that a SELECT itself reads, not one that a select within it does; such a one where there is no
+/// other.
+fn outermost<'a>(tables: impl Iterator<Item = (i32, &'a str)>) -> Option<&'a str> {
+    let mut outer: Option<(i32, &str)> = None;
+    for (depth, table) in tables {
+        if outer.is_none_or(|(least, _)| depth < least) {
+            outer = Some((depth, table));
+        }
+        if depth == 0 {
+            break;
         }
     }
+    outer.map(|(_, table)| table)
+}
+
+/// The names that follow one of the words before which a table stands, each with the number of parentheses around it;
+/// what is in parentheses there is no name.
+fn tables<'a>(
+    mut words: impl Iterator<Item = &'a str>,
+    before: &[&str],
+) -> impl Iterator<Item = (i32, &'a str)> {
+    let (mut depth, mut expected) = (0, false);
+    iter::from_fn(move || {
+        loop {
+            let word = words.next()?;
+            let around = depth;
+            depth += nesting(word);
+            let table = if expected { name(word) } else { None };
+            let keyword = word.trim_start_matches('(');
+            expected = before.iter().any(|it| keyword.eq_ignore_ascii_case(it));
+            if let Some(table) = table {
+                return Some((around, table));
+            }
+        }
+    })
+}
+
+/// How many parentheses a word opens more than it closes.
+fn nesting(word: &str) -> i32 {
+    word.bytes()
+        .map(|byte| match byte {
+            b'(' => 1,
+            b')' => -1,
+            _ => 0,
+        })
+        .sum()
 }
 
 /// A table's name without quotes and without what follows it.
@@ -127,6 +167,14 @@ mod tests {
             ("DELETE FROM links WHERE token_hash = $1", "DELETE links"),
             (
                 "SELECT COUNT(*) FROM (SELECT 1 FROM mails LIMIT 3) AS some",
+                "SELECT mails",
+            ),
+            (
+                "SELECT id, (SELECT COUNT(*) FROM codes WHERE (x = 1)) AS codes FROM identities",
+                "SELECT identities",
+            ),
+            (
+                "SELECT id FROM (SELECT id FROM mails LIMIT 3) AS due FOR UPDATE SKIP LOCKED",
                 "SELECT mails",
             ),
             ("SELECT x FROM unnest($1) AS y", "SELECT"),
