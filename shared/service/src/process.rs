@@ -66,6 +66,7 @@ pub struct Process {
 pub fn run<P: Program>() -> ExitCode {
     let started = Instant::now();
     let parsed = Cli::command()
+        .name(P::SHAPE.name())
         .after_help(P::COMMANDS)
         .try_get_matches()
         .and_then(|matches| Cli::from_arg_matches(&matches));
