@@ -46,6 +46,9 @@ def run(fleet, pki, inside, edge):
     with handshake(http2, gateway) as stream:
         yield verdict("the edge settles on HTTP/2 by ALPN", stream.selected_alpn_protocol() == "h2")
 
+    yield verdict("`portico-user export` reads through it with --ca-file", exports(fleet, gateway, pki.ca))
+    yield verdict("and, without, trusts nobody whom the machine does not know", not exports(fleet, gateway))
+
     # Kept open all the while, and asked again and again.
     connections = [fleet.connection() for _ in range(16)]
     answers = []
@@ -66,6 +69,19 @@ def run(fleet, pki, inside, edge):
     yield verdict(f"{good} of {len(answers)} requests on {len(connections)} open connections were answered", good == len(answers))
     status, _ = fleet.call("GET", f"/api/v1/users/{user}")
     yield verdict("a new connection is served", status == 200)
+
+
+def exports(fleet, port, ca=None):
+    """Whether the command, whose answer is a line for each account, succeeds."""
+    command = [f"{fleet.folder}/portico-user", "export", "--url", f"https://localhost:{port}"]
+    authority = ["--ca-file", ca] if ca else []
+    environment = {"PATH": os.environ["PATH"], "PORTICO_TOKEN": fleet.token}
+    try:
+        done = subprocess.run([*command, *authority], env=environment, capture_output=True, timeout=10)
+    except subprocess.TimeoutExpired:
+        # It goes on trying.
+        return False
+    return done.returncode == 0 and done.stdout.count(b"\n") > 0
 
 
 def ask(fleet, connections, user):

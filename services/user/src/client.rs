@@ -4,6 +4,7 @@
 
 mod edge;
 mod export;
+mod http;
 mod import;
 mod lines;
 mod place;
@@ -38,14 +39,17 @@ enum Command {
 /// How the system is reached.
 #[derive(Debug, Args)]
 pub struct Connection {
-    /// Where the gateway is, by http://: a port of this machine, to which a tunnel (`kubectl port-forward`, `ssh -L`)
-    /// may lead.
+    /// Where the gateway is: https://, or http:// to a port of this machine, to which a tunnel
+    /// (`kubectl port-forward`, `ssh -L`) may lead.
     #[arg(long, env = "PORTICO_URL", default_value = "http://127.0.0.1:3000")]
     url: String,
     /// A file with the access token, read again whenever the connection is made again. Without it the token is
     /// taken from the variable `PORTICO_TOKEN`.
     #[arg(long, env = "PORTICO_TOKEN_FILE")]
     token_file: Option<PathBuf>,
+    /// A file (PEM) with the CA of the gateway's certificate, where the machine does not know it.
+    #[arg(long, env = "PORTICO_CA_FILE")]
+    ca_file: Option<PathBuf>,
     /// Sends the token over http:// to another machine too, where whoever listens can read it.
     #[arg(long)]
     plaintext: bool,

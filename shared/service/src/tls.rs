@@ -20,7 +20,7 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 
-pub use client::Client;
+pub use client::{Client, trusting};
 pub use server::Server;
 pub use stream::Stream;
 
@@ -63,19 +63,21 @@ impl Identity {
         let [cert, key, ca @ ..] = contents else {
             bail!("a certificate and a key are needed");
         };
-        let roots = ca.first().map(|ca| {
-            let mut roots = RootCertStore::empty();
-            for cert in certificates(ca).context("the CA's file")? {
-                roots.add(cert).context("the CA's file")?;
-            }
-            anyhow::Ok(roots)
-        });
+        let roots = ca.first().map(|ca| authorities(ca));
         Ok(Self {
             certs: certificates(cert).context("the certificate's file")?,
             key: PrivateKeyDer::from_pem_slice(key).context("the key's file")?,
             roots: roots.transpose()?,
         })
     }
+}
+
+fn authorities(pem: &[u8]) -> anyhow::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for cert in certificates(pem).context("the CA's file")? {
+        roots.add(cert).context("the CA's file")?;
+    }
+    Ok(roots)
 }
 
 fn certificates(pem: &[u8]) -> anyhow::Result<Vec<CertificateDer<'static>>> {

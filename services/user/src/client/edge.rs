@@ -2,18 +2,20 @@
 
 use std::{env, fs, net::IpAddr, path::PathBuf, time::Duration};
 
-use anyhow::{Context, bail};
-use reqwest::{
-    RequestBuilder, Response, StatusCode, Url,
-    header::{ACCEPT, RETRY_AFTER},
+use anyhow::{Context, bail, ensure};
+use http::{
+    Method, Request, StatusCode, Uri,
+    header::{ACCEPT, AUTHORIZATION, RETRY_AFTER, USER_AGENT},
+    request,
+    uri::{PathAndQuery, Scheme},
 };
 use serde::Deserialize;
 
-use super::Connection;
+use super::{
+    Connection,
+    http::{Answer, Body, Client, Failure},
+};
 
-const CONNECT: Duration = Duration::from_secs(10);
-/// How long the gateway may say nothing. It holds an import back while the services are busy.
-const SILENCE: Duration = Duration::from_mins(2);
 /// How often one place is tried before it is given up.
 const TRIES: u32 = 10;
 /// The pause before the second try; it doubles up to the longest.
@@ -22,8 +24,8 @@ const LONGEST: Duration = Duration::from_secs(30);
 
 /// A running system.
 pub struct Edge {
-    http: reqwest::Client,
-    base: Url,
+    client: Client,
+    base: Uri,
     token_file: Option<PathBuf>,
 }
 
@@ -60,40 +62,34 @@ impl From<std::io::Error> for Cut {
     }
 }
 
-impl From<reqwest::Error> for Cut {
-    fn from(error: reqwest::Error) -> Self {
-        let error = anyhow::Error::from(error.without_url());
-        Self::Passing(format!("{error:#}"), None)
+impl From<Failure> for Cut {
+    fn from(failure: Failure) -> Self {
+        Self::Passing(format!("{:#}", anyhow::Error::from(failure)), None)
     }
 }
 
 impl Edge {
     /// Reaches nobody yet.
     pub fn new(connection: &Connection) -> anyhow::Result<Self> {
-        let base: Url = connection.url.parse().with_context(|| {
-            format!(
-                "--url {:?}; accepted: http://127.0.0.1:3000",
-                connection.url
-            )
-        })?;
-        let near = base.host_str().is_some_and(is_this_machine);
+        const ACCEPTED: &str = "accepted: https://portico.example.org, http://127.0.0.1:3000";
+        let url = &connection.url;
+        let base: Uri = url
+            .parse()
+            .with_context(|| format!("--url {url:?}; {ACCEPTED}"))?;
+        let pathless = base.path_and_query().is_none_or(|path| *path == "/");
+        ensure!(pathless, "--url {url:?} has a path; {ACCEPTED}");
+        let near = base.host().is_some_and(is_this_machine);
         match base.scheme() {
-            "http" if near || connection.plaintext => {}
-            "http" => bail!(
-                "--url {base}: the token would go over the network in plain text; accepted: a port of this machine, \
-                 with a tunnel behind it, or --plaintext where nobody listens"
+            Some(scheme) if *scheme == Scheme::HTTPS => {}
+            Some(scheme) if *scheme == Scheme::HTTP && (near || connection.plaintext) => {}
+            Some(scheme) if *scheme == Scheme::HTTP => bail!(
+                "--url {url:?}: the token would go over the network in plain text; accepted: https://, a port of \
+                 this machine with a tunnel behind it, or --plaintext where nobody listens"
             ),
-            scheme => bail!(
-                "--url: {scheme:?} is not spoken here; accepted: http://127.0.0.1:3000, with a tunnel \
-                 (`kubectl port-forward`, `ssh -L`) where the gateway is elsewhere"
-            ),
+            _ => bail!("--url {url:?}: only http:// and https:// are spoken here; {ACCEPTED}"),
         }
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("portico-user/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE);
         let edge = Self {
-            http: http.build().context("no client can be made")?,
+            client: Client::new(connection.ca_file.as_deref())?,
             base,
             token_file: connection.token_file.clone(),
         };
@@ -102,15 +98,28 @@ impl Edge {
     }
 
     /// Where it is, for people and for files that belong to it.
-    pub fn name(&self) -> &str {
-        self.base.as_str()
+    pub fn name(&self) -> String {
+        self.base.to_string()
     }
 
-    /// A request with the token.
-    pub fn request(&self, method: reqwest::Method, path: &str) -> anyhow::Result<RequestBuilder> {
-        let url = self.base.join(path)?;
-        let request = self.http.request(method, url).bearer_auth(self.token()?);
-        Ok(request.header(ACCEPT, "application/x-ndjson, application/json"))
+    /// A request with the token, for a path with its query.
+    pub fn request(&self, method: Method, path: &str) -> anyhow::Result<request::Builder> {
+        let mut target = self.base.clone().into_parts();
+        target.path_and_query = Some(PathAndQuery::try_from(path)?);
+        Ok(Request::builder()
+            .method(method)
+            .uri(Uri::from_parts(target)?)
+            .header(AUTHORIZATION, format!("Bearer {}", self.token()?))
+            .header(
+                USER_AGENT,
+                concat!("portico-user/", env!("CARGO_PKG_VERSION")),
+            )
+            .header(ACCEPT, "application/x-ndjson, application/json"))
+    }
+
+    /// What it answers.
+    pub async fn send(&self, request: Request<Body>) -> Result<Answer, Failure> {
+        self.client.send(request).await
     }
 
     fn token(&self) -> anyhow::Result<String> {
@@ -147,14 +156,14 @@ fn is_this_machine(host: &str) -> bool {
 }
 
 /// The answer when it is a good one, and otherwise what it says.
-pub async fn accepted(response: Response) -> Result<Response, (Problem, Option<Duration>)> {
-    let status = response.status();
+pub async fn accepted(answer: Answer) -> Result<Answer, (Problem, Option<Duration>)> {
+    let status = answer.status;
     if status.is_success() {
-        return Ok(response);
+        return Ok(answer);
     }
-    let pause = response.headers().get(RETRY_AFTER);
+    let pause = answer.headers.get(RETRY_AFTER);
     let pause = pause.and_then(|value| value.to_str().ok()?.parse().ok());
-    let body = response.bytes().await.unwrap_or_default();
+    let body = answer.whole().await.unwrap_or_default();
     let problem = serde_json::from_slice(&body).unwrap_or_else(|_| Problem {
         detail: "this is no answer of Portico's gateway".to_owned(),
         ..Problem::default()
@@ -232,6 +241,7 @@ mod tests {
         Connection {
             url: url.to_owned(),
             token_file: Some(PathBuf::from("/nowhere")),
+            ca_file: None,
             plaintext: false,
         }
     }
@@ -242,17 +252,16 @@ mod tests {
         for url in ["http://portico.example.org", "http://10.0.0.7:3000"] {
             assert!(refusal(connection(url)).contains("plain text"), "{url}");
         }
-        for url in ["https://x", "ftp://x", "x"] {
-            assert!(
-                refusal(connection(url)).contains("accepted: http://127.0.0.1"),
-                "{url}"
-            );
+        for url in ["ftp://x", "x", "https://x/api", "http://127.0.0.1:1/?a=b"] {
+            let refusal = refusal(connection(url));
+            assert!(refusal.contains("accepted: https://"), "{url}: {refusal}");
         }
         // What is in order fails at the next thing, the token.
         for url in [
             "http://127.0.0.1:3000",
             "http://[::1]:1",
             "http://localhost",
+            "https://portico.example.org",
         ] {
             assert!(refusal(connection(url)).contains("--token-file"), "{url}");
         }

@@ -10,12 +10,14 @@ use std::{
 
 use anyhow::{Context, ensure};
 use clap::Args;
-use reqwest::Method;
+use http::Method;
 use serde::Deserialize;
+use uuid::Uuid;
 
 use super::{
     Connection,
     edge::{Cut, Edge, Problem, Tries, accepted},
+    http::nothing,
     lines::Cutter,
     place::beside,
     progress::Progress,
@@ -47,7 +49,7 @@ struct Line {
 
 #[derive(Deserialize)]
 struct User {
-    id: String,
+    id: Uuid,
 }
 
 #[derive(Default, Deserialize)]
@@ -65,7 +67,7 @@ struct Total {
 struct Export {
     out: BufWriter<Box<dyn Write>>,
     /// The last account that is there whole.
-    after: String,
+    after: Option<Uuid>,
     count: u64,
     progress: Progress,
 }
@@ -137,16 +139,17 @@ impl Export {
     }
 
     async fn receive(&mut self, edge: &Edge, show_deleted: bool) -> Result<(), Cut> {
-        let query = [
-            ("after", self.after.as_str()),
-            ("showDeleted", if show_deleted { "true" } else { "false" }),
-        ];
-        let request = edge.request(Method::GET, "/api/v1/users:export")?;
-        let request = request.query(&query[usize::from(self.after.is_empty())..]);
-        let response = accepted(request.send().await?).await;
-        let mut response = response.map_err(|(problem, pause)| problem.cut(pause))?;
+        let after = self.after.map(|id| format!("&after={id}"));
+        let path = format!(
+            "/api/v1/users:export?showDeleted={show_deleted}{}",
+            after.unwrap_or_default()
+        );
+        let request = edge.request(Method::GET, &path)?;
+        let request = request.body(nothing()).map_err(anyhow::Error::from)?;
+        let answer = accepted(edge.send(request).await?).await;
+        let mut answer = answer.map_err(|(problem, pause)| problem.cut(pause))?;
         let mut cutter = Cutter::default();
-        while let Some(piece) = response.chunk().await? {
+        while let Some(piece) = answer.piece().await? {
             cutter.feed(&piece, |line| self.take(line))?;
         }
         Ok(())
@@ -161,7 +164,7 @@ impl Export {
         let user = user.context("a line without an account")?;
         self.out.write_all(line)?;
         self.out.write_all(b"\n")?;
-        self.after = user.id;
+        self.after = Some(user.id);
         self.count += 1;
         self.progress.add(1);
         Ok(())
@@ -171,7 +174,7 @@ impl Export {
 /// What an earlier run came to.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Begun {
-    after: String,
+    after: Option<Uuid>,
     count: u64,
 }
 
@@ -192,7 +195,7 @@ fn open(part: &Path, restart: bool) -> anyhow::Result<(File, Begun)> {
                 let nth = begun.count + 1;
                 anyhow::bail!("line {nth} is no account of an export; --restart writes over it");
             };
-            begun.after = user.id;
+            begun.after = Some(user.id);
             begun.count += 1;
             end += line.len() as u64;
             line.clear();
@@ -205,16 +208,13 @@ fn open(part: &Path, restart: bool) -> anyhow::Result<(File, Begun)> {
 
 /// How many accounts there are, or about how many. An export needs no more than a hint.
 async fn total(edge: &Edge, show_deleted: bool) -> Option<u64> {
-    let show_deleted = if show_deleted { "true" } else { "false" };
-    let query = [
-        ("pageSize", "1"),
-        ("readMask", "id"),
-        ("showTotalSize", "true"),
-        ("showDeleted", show_deleted),
-    ];
-    let request = edge.request(Method::GET, "/api/v1/users").ok()?;
-    let response = request.query(&query).send().await.ok()?;
-    let total: Total = accepted(response).await.ok()?.json().await.ok()?;
+    let path = format!(
+        "/api/v1/users?pageSize=1&readMask=id&showTotalSize=true&showDeleted={show_deleted}"
+    );
+    let request = edge.request(Method::GET, &path).ok()?;
+    let answer = edge.send(request.body(nothing()).ok()?).await.ok()?;
+    let total = accepted(answer).await.ok()?.whole().await.ok()?;
+    let total: Total = serde_json::from_slice(&total).ok()?;
     if total.is_minimum {
         total.estimate.parse().ok().filter(|size| *size > 0)
     } else {
@@ -230,20 +230,18 @@ mod tests {
     fn what_was_begun_goes_on_behind_its_last_whole_line() {
         let folder = tempfile::tempdir().unwrap();
         let part = folder.path().join("x.part");
-        fs::write(
-            &part,
-            "{\"user\":{\"id\":\"1\"}}\n{\"user\":{\"id\":\"2\"}}\n{\"us",
-        )
-        .unwrap();
+        let (one, two) = (Uuid::now_v7(), Uuid::now_v7());
+        let line = |id| format!("{{\"user\":{{\"id\":\"{id}\"}}}}\n");
+        fs::write(&part, line(one) + &line(two) + "{\"us").unwrap();
         let (mut file, begun) = open(&part, false).unwrap();
         let expected = Begun {
-            after: "2".to_owned(),
+            after: Some(two),
             count: 2,
         };
         assert_eq!(begun, expected);
         file.write_all(b"3").unwrap();
         let text = fs::read_to_string(&part).unwrap();
-        assert!(text.ends_with("\"2\"}}\n3"), "{text}");
+        assert_eq!(text, line(one) + &line(two) + "3");
 
         fs::write(&part, "somebody's notes\n").unwrap();
         let refused = open(&part, false).unwrap_err().to_string();

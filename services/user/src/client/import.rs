@@ -11,13 +11,14 @@ use std::{
 
 use anyhow::{Context, ensure};
 use clap::Args;
-use reqwest::{Body, Method, header::CONTENT_TYPE};
+use http::{Method, header::CONTENT_TYPE};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncSeekExt;
 
 use super::{
     Connection,
     edge::{Cut, Edge, Problem, Tries, accepted},
+    http::rest_of,
     lines::{self, Count, Cutter},
     place::{self, Place},
     progress::Progress,
@@ -82,7 +83,7 @@ pub async fn run(
     let count = lines::count(file).with_context(|| name.to_string())?;
     let records = count.records;
     ensure!(records > 0, "{name}: there is no account in it");
-    let beginning = Place::beginning(file, edge.name(), options.validate_only)?;
+    let beginning = Place::beginning(file, &edge.name(), options.validate_only)?;
     let place = if options.restart {
         beginning
     } else {
@@ -139,17 +140,18 @@ impl Import<'_> {
         let spot = lines::behind(self.file, self.place.answered)?;
         let mut body = tokio::fs::File::open(self.file).await?;
         body.seek(io::SeekFrom::Start(spot.offset)).await?;
+        let path = format!("/api/v1/users:import?validateOnly={dry}");
         let request = edge
-            .request(Method::POST, "/api/v1/users:import")?
-            .query(&[("validateOnly", dry)])
+            .request(Method::POST, &path)?
             .header(CONTENT_TYPE, "application/x-ndjson")
-            .body(Body::from(body));
-        let mut response = match accepted(request.send().await?).await {
-            Ok(response) => response,
+            .body(rest_of(body))
+            .map_err(anyhow::Error::from)?;
+        let mut answer = match accepted(edge.send(request).await?).await {
+            Ok(answer) => answer,
             Err((problem, pause)) => return Err(self.with_line(problem, spot.lines).cut(pause)),
         };
         let mut cutter = Cutter::default();
-        while let Some(piece) = response.chunk().await? {
+        while let Some(piece) = answer.piece().await? {
             cutter.feed(&piece, |line| self.take(line, spot.lines))?;
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! The side that calls.
 
-use std::{fmt, io, sync::Arc};
+use std::{fmt, fs, io, path::Path, sync::Arc};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -8,7 +8,7 @@ use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{Files, H2, Identity, Stream, VERSIONS, expiry, provider, reload};
+use super::{Files, H2, Identity, Stream, VERSIONS, authorities, expiry, provider, reload};
 
 /// Opens TLS connections that speak HTTP/2.
 #[derive(Clone)]
@@ -17,12 +17,7 @@ pub struct Client(Arc<ArcSwap<ClientConfig>>);
 impl Client {
     /// Trusts whom the machine trusts, and shows no certificate.
     pub fn machine() -> anyhow::Result<Self> {
-        let config =
-            ClientConfig::builder_with_provider(provider()).with_protocol_versions(&VERSIONS)?;
-        let config = config
-            .with_root_certificates(machine_roots())
-            .with_no_client_auth();
-        Ok(Self::of(config))
+        Ok(Self::of(trusting(None)?))
     }
 
     /// What that configuration says, over HTTP/2.
@@ -74,6 +69,20 @@ fn config(identity: Identity, machine: bool) -> anyhow::Result<ClientConfig> {
     expiry::show("client", end);
     config.alpn_protocols = vec![H2.to_vec()];
     Ok(config)
+}
+
+/// For a client of whatever protocol, that shows no certificate: trusts whom the machine trusts, and whom the
+/// CA in that PEM file has signed.
+pub fn trusting(ca: Option<&Path>) -> anyhow::Result<ClientConfig> {
+    let mut roots = machine_roots();
+    if let Some(path) = ca {
+        let pem = fs::read(path).with_context(|| path.display().to_string())?;
+        let more = authorities(&pem).with_context(|| path.display().to_string())?;
+        roots.extend(more.roots);
+    }
+    let config =
+        ClientConfig::builder_with_provider(provider()).with_protocol_versions(&VERSIONS)?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 fn machine_roots() -> RootCertStore {
