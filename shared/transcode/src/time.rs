@@ -86,19 +86,16 @@ pub(crate) fn write_timestamp(parts: Parts, out: &mut Vec<u8>) -> bool {
     );
     let (year, month, day) = date_of(days);
     let mut text = *b"\"0000-00-00T00:00:00";
-    for (at, width, value) in [
-        (1, 4, year),
-        (6, 2, month),
-        (9, 2, day),
-        (12, 2, of_day / 3_600),
-        (15, 2, of_day / 60 % 60),
-        (18, 2, of_day % 60),
+    for (at, value) in [
+        (1, year / 100),
+        (3, year % 100),
+        (6, month),
+        (9, day),
+        (12, of_day / 3_600),
+        (15, of_day / 60 % 60),
+        (18, of_day % 60),
     ] {
-        let mut value = value;
-        for place in (at..at + width).rev() {
-            text[place] = b'0' + u8::try_from(value % 10).unwrap_or(0);
-            value /= 10;
-        }
+        put_pair(value.unsigned_abs(), &mut text[at..at + 2]);
     }
     out.extend_from_slice(&text);
     write_fraction(parts.nanos, out);
@@ -157,21 +154,29 @@ pub(crate) fn write_duration(parts: Parts, out: &mut Vec<u8>) -> bool {
 }
 
 fn write_fraction(nanos: i32, out: &mut Vec<u8>) {
-    if nanos == 0 {
-        return;
-    }
-    let mut text = *b".000000000";
-    let mut rest = nanos;
-    for place in text[1..].iter_mut().rev() {
-        *place += u8::try_from(rest % 10).unwrap_or(0);
-        rest /= 10;
-    }
+    let nanos = nanos.unsigned_abs();
     let width = match nanos {
+        0 => return,
         n if n % 1_000_000 == 0 => 3,
         n if n % 1_000 == 0 => 6,
         _ => 9,
     };
+    // A digit more than there is, so that all of them are pairs.
+    let mut text = *b".0000000000";
+    let mut rest = u64::from(nanos) * 10;
+    for pair in text[1..].chunks_exact_mut(2).rev() {
+        put_pair(rest % 100, pair);
+        rest /= 100;
+    }
     out.extend_from_slice(&text[..=width]);
+}
+
+/// Writes two digits.
+#[inline]
+fn put_pair(value: u64, place: &mut [u8]) {
+    // Below 100, so nothing is cut off.
+    let [value, ..] = value.to_le_bytes();
+    place.copy_from_slice(&[b'0' + value / 10, b'0' + value % 10]);
 }
 
 /// One to eighteen decimal digits and nothing else.
