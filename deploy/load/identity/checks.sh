@@ -4,12 +4,15 @@
 # ../README.md says more. Needs: curl, jq, python3 and PostgreSQL's programs.
 set -euo pipefail
 
-profile=dist build=1 rounds=10000 seconds=20 checks=()
+profile=dist build=1 rounds=10000 seconds=20 threads=$(($(nproc) / 2)) checks=()
+[ "$threads" -gt 0 ] || threads=1
 usage() {
   cat <<'USAGE'
 usage: checks.sh [options] [timing] [storm] [family]   (all of them when none is named)
   --rounds N        rounds of 32 refreshes of one family (10000)
   --seconds S       how long the storm lasts (20)
+  --threads N       threads that hash, in the service and for the rate that it is held against (half of the
+                    processors: clients, PostgreSQL, gateway and user service run on this machine too)
   --profile NAME    cargo profile of the processes (dist)
   --no-build        take the binaries as they are
 USAGE
@@ -18,6 +21,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --rounds) rounds=$2 && shift ;;
     --seconds) seconds=$2 && shift ;;
+    --threads) threads=$2 && shift ;;
     --profile) profile=$2 && shift ;;
     --no-build) build=0 ;;
     --help) usage && exit ;;
@@ -34,13 +38,14 @@ here=$(cd "$(dirname "$0")" && pwd)
 need curl jq python3
 compile
 database
+export AUTH__HASHING_THREADS=$threads
 system
 
 for check in "${checks[@]}"; do
   case $check in
     timing) python3 "$here/timing.py" "$url" ;;
     storm)
-      raw=$("$target/examples/argon2" 2>/dev/null || "$target/argon2")
+      raw=$("$target/examples/argon2" "$threads")
       python3 "$here/storm.py" "$url" "$raw" "$seconds"
       ;;
     family)
