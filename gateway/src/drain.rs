@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::{
+    body::{BodySize, BoxBody, MessageBody},
+    dev::Payload,
+};
 use bytes::Bytes;
 use tokio::time::sleep;
 
@@ -31,6 +34,9 @@ pub struct Open(Drain);
 pub struct Answer {
     body: BoxBody,
     _open: Open,
+    /// What of the request's body nobody read. It is given up with the answer and not before: actix would
+    /// then wait for its end, however long that took, where it now closes the connection.
+    _unread: Payload,
 }
 
 impl Drain {
@@ -62,8 +68,12 @@ impl Drop for Open {
 
 impl Open {
     /// Goes on counting until the body is sent.
-    pub fn until_sent(self, body: BoxBody) -> Answer {
-        Answer { body, _open: self }
+    pub fn until_sent(self, body: BoxBody, unread: Payload) -> Answer {
+        Answer {
+            body,
+            _open: self,
+            _unread: unread,
+        }
     }
 }
 
@@ -95,7 +105,7 @@ mod tests {
         let drain = Drain::default();
         let answer = drain
             .open()
-            .until_sent(BoxBody::new(Bytes::from_static(b"x")));
+            .until_sent(BoxBody::new(Bytes::from_static(b"x")), Payload::None);
         let early = timeout(Duration::from_millis(500), drain.quiet()).await;
         assert!(early.is_err());
         drop(answer);

@@ -4,12 +4,13 @@ use std::time::Instant;
 
 use actix_web::{
     HttpMessage, HttpRequest,
+    dev::Payload,
     error::PayloadError,
     http::{
         StatusCode,
         header::{CONTENT_ENCODING, CONTENT_LENGTH},
     },
-    web::{Bytes, BytesMut, Payload},
+    web::{Bytes, BytesMut},
 };
 use futures_util::StreamExt;
 use tokio::time::timeout_at;

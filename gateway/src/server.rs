@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use actix_web::{HttpRequest, HttpResponse, http::Method, web};
+use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::Method, web};
 use portico_telemetry::{http as metrics, request_id};
 use portico_transcode::Found;
 
@@ -39,6 +39,7 @@ async fn serve(
     edge: web::Data<Edge>,
 ) -> HttpResponse<Answer> {
     let started = Instant::now();
+    let mut body = body.into_inner();
     let open = edge.shared.drain.open();
     let sent = request.headers().get(request_id::HEADER);
     let id = request_id::accept_or_new(sent.and_then(|value| value.to_str().ok()));
@@ -60,7 +61,9 @@ async fn serve(
     };
     let mut quota = Quota::default();
     let answer = trace
-        .scope(answer(&edge, &request, body, &found, arrived, &mut quota))
+        .scope(answer(
+            &edge, &request, &mut body, &found, arrived, &mut quota,
+        ))
         .await;
     let mut response = match answer {
         Ok(response) => edge.shared.compression.apply(&request, response).await,
@@ -83,7 +86,7 @@ async fn serve(
         status,
         started.elapsed(),
     );
-    response.map_body(|_, body| open.until_sent(body))
+    response.map_body(|_, answer| open.until_sent(answer, body))
 }
 
 /// A request that has just come.
@@ -96,7 +99,7 @@ struct Arrived<'a> {
 async fn answer(
     edge: &Edge,
     request: &HttpRequest,
-    body: web::Payload,
+    body: &mut Payload,
     found: &Found<'_, '_, Target>,
     Arrived {
         client,

@@ -18,11 +18,11 @@ use std::{sync::Arc, time::Duration};
 use actix_web::{
     HttpResponse,
     body::BoxBody,
+    dev::Payload,
     http::{
         Method, StatusCode, Version,
         header::{CONTENT_TYPE, HeaderName, HeaderValue},
     },
-    web::Payload,
 };
 use bytes::Bytes;
 use futures_util::StreamExt;

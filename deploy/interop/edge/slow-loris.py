@@ -26,7 +26,7 @@ SLACK = 6.0
 
 
 def hold(address, first, more, limit, out):
-    """How long it took until the request was refused or its connection ended; None when it outlived its limit."""
+    """How long it took until the connection ended; None when it outlived its limit."""
     start = time.monotonic()
     try:
         with socket.create_connection(address, timeout=10) as link:
@@ -34,9 +34,8 @@ def hold(address, first, more, limit, out):
             link.settimeout(0.5)
             while time.monotonic() - start < limit + SLACK:
                 try:
-                    # Refused, or closed: either way nothing waits for it any longer.
-                    link.recv(4096)
-                    break
+                    if not link.recv(4096):
+                        break
                 except TimeoutError:
                     link.sendall(more)
             else:

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use actix_web::web::Payload;
+use actix_web::dev::Payload;
 use bytes::Bytes;
 use futures_util::{
     StreamExt,

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix_web::{error::PayloadError, web::Payload};
+use actix_web::{dev::Payload, error::PayloadError};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use tokio::{sync::mpsc, time::timeout};
