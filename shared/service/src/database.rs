@@ -23,10 +23,12 @@ use crate::Secret;
 
 mod abandoned;
 mod observe;
+mod shapes;
 mod statement;
 mod supervise;
 
 pub use observe::{commit, note, observe};
+pub use shapes::{filled, pieces};
 pub use supervise::supervise;
 
 /// How long a statement may run on PostgreSQL. No request waits longer, so nobody would read the

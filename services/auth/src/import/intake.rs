@@ -14,7 +14,7 @@ use tonic::{Status, Streaming};
 use crate::passwords::Phc;
 
 /// How many lines are stored together at most, and how many bytes of them.
-const LINES: usize = 500;
+const LINES: usize = 512;
 const BYTES: usize = 1 << 20;
 /// How long a line waits for company.
 const COMPANY: Duration = Duration::from_millis(20);

@@ -1,6 +1,7 @@
-//! Many identities or credentials in one statement.
+//! Many identities or credentials in one statement, or in a few whose lengths are powers of two.
 
 use chrono::{DateTime, Utc};
+use portico_service::database::{filled, pieces};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 use uuid::Uuid;
 
@@ -15,12 +16,20 @@ struct Stored {
 
 impl Transaction {
     /// As [`put_identity`](Self::put_identity), for identities of which no two have an id or an address in
-    /// common. Two statements.
+    /// common. Two statements for a number that is a power of two.
     pub(crate) async fn put_identities(
         &self,
         identities: &[Identity],
         now: DateTime<Utc>,
     ) -> Result<()> {
+        let mut stored = Vec::new();
+        for identities in pieces(identities) {
+            stored.extend(self.put_piece(identities, now).await?);
+        }
+        self.release_emails(&stored).await
+    }
+
+    async fn put_piece(&self, identities: &[Identity], now: DateTime<Utc>) -> Result<Vec<Stored>> {
         let rows = identities.iter().map(|identity| {
             [
                 identity.id.into(),
@@ -47,20 +56,20 @@ impl Transaction {
              RETURNING id, email_key"
         );
         let statement = Statement::from_sql_and_values(self.0.get_database_backend(), sql, values);
-        let stored = Stored::find_by_statement(statement).all(&self.0).await?;
-        self.release_emails(&stored).await
+        Ok(Stored::find_by_statement(statement).all(&self.0).await?)
     }
 
     /// Takes the addresses of what was just stored from whichever other identities still show them.
     async fn release_emails(&self, stored: &[Stored]) -> Result<()> {
         let keys = stored.iter().filter_map(|row| row.email_key.clone());
-        let mut values: Vec<Value> = keys.map(Value::from).collect();
+        let mut values = filled(keys.map(Value::from));
         if values.is_empty() {
             return Ok(());
         }
+        let stored = filled(stored.iter().map(|row| Value::from(row.id)));
         let keys = numbers(1, values.len());
         let ids = numbers(values.len() + 1, stored.len());
-        values.extend(stored.iter().map(|row| Value::from(row.id)));
+        values.extend(stored);
         let sql = format!(
             "UPDATE identities SET email_key = NULL WHERE email_key IN ({keys}) AND id NOT IN ({ids})"
         );
@@ -69,25 +78,25 @@ impl Transaction {
         Ok(())
     }
 
-    /// As [`add_credential`](Self::add_credential), for several accounts in one statement.
+    /// As [`add_credential`](Self::add_credential), for several accounts.
     pub(crate) async fn add_credentials(
         &self,
         credentials: &[(Uuid, Phc)],
         now: DateTime<Utc>,
     ) -> Result<()> {
-        if credentials.is_empty() {
-            return Ok(());
+        for credentials in pieces(credentials) {
+            let rows = credentials
+                .iter()
+                .map(|(id, phc)| [(*id).into(), phc.as_str().into(), now.into()]);
+            let (places, values) = rows_of(rows);
+            let sql = format!(
+                "INSERT INTO credentials (user_id, phc, update_time) VALUES {places} \
+                 ON CONFLICT (user_id) DO NOTHING"
+            );
+            let backend = self.0.get_database_backend();
+            let statement = Statement::from_sql_and_values(backend, sql, values);
+            self.0.execute_raw(statement).await?;
         }
-        let rows = credentials
-            .iter()
-            .map(|(id, phc)| [(*id).into(), phc.as_str().into(), now.into()]);
-        let (places, values) = rows_of(rows);
-        let sql = format!(
-            "INSERT INTO credentials (user_id, phc, update_time) VALUES {places} \
-             ON CONFLICT (user_id) DO NOTHING"
-        );
-        let statement = Statement::from_sql_and_values(self.0.get_database_backend(), sql, values);
-        self.0.execute_raw(statement).await?;
         Ok(())
     }
 
@@ -99,7 +108,7 @@ impl Transaction {
 
     /// Forgets every role but these.
     pub(crate) async fn keep_roles(&self, names: &[&str]) -> Result<()> {
-        let values: Vec<Value> = names.iter().map(|name| Value::from(*name)).collect();
+        let values = filled(names.iter().map(|name| Value::from(*name)));
         let sql = match values.len() {
             0 => "DELETE FROM roles".to_owned(),
             count => format!(

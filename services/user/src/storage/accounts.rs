@@ -1,5 +1,6 @@
 //! Accounts as rows.
 
+use portico_service::database::filled;
 use sea_orm::{
     ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Set,
     sea_query::{ExprTrait, OnConflict},
@@ -34,7 +35,7 @@ impl Storage {
     /// The accounts with those ids, in no order, deleted ones left out. May be some seconds behind.
     pub async fn find_all(&self, ids: impl IntoIterator<Item = UserId>) -> Result<Vec<Account>> {
         let wanted = Entity::find()
-            .filter(Column::Id.is_in(ids.into_iter().map(Uuid::from)))
+            .filter(Column::Id.is_in(filled(ids.into_iter().map(Uuid::from))))
             .filter(Column::DeleteTime.is_null());
         let rows = self
             .behind(|db| {

@@ -1,5 +1,6 @@
-//! Many accounts in one statement.
+//! Many accounts in one statement, or in a few whose lengths are powers of two.
 
+use portico_service::database::{filled, pieces};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, Iterable, QueryFilter, QueryOrder, QuerySelect,
     sea_query::OnConflict,
@@ -26,12 +27,13 @@ impl Transaction {
             ids.map(Uuid::from).collect(),
             names.map(Username::key).collect(),
         );
-        let mut wanted = Condition::any().add(Column::EmailKey.is_in(emails.map(Email::key)));
+        let emails = filled(emails.map(Email::key));
+        let mut wanted = Condition::any().add(Column::EmailKey.is_in(emails));
         if !ids.is_empty() {
-            wanted = wanted.add(Column::Id.is_in(ids));
+            wanted = wanted.add(Column::Id.is_in(filled(ids)));
         }
         if !names.is_empty() {
-            wanted = wanted.add(Column::UsernameKey.is_in(names));
+            wanted = wanted.add(Column::UsernameKey.is_in(filled(names)));
         }
         let rows = Entity::find()
             .filter(wanted)
@@ -44,33 +46,38 @@ impl Transaction {
 
     /// Adds accounts. Fails as contended when one of them is in another's way, who came in between.
     pub async fn insert_all(&self, accounts: &[&Account]) -> Result<()> {
-        let rows = accounts.iter().map(|account| ActiveModel::from(*account));
-        let added = Entity::insert_many(rows)
-            .on_conflict(OnConflict::new().do_nothing().to_owned())
-            .exec_without_returning(&self.tx)
-            .await?;
-        if added == accounts.len() as u64 {
-            Ok(())
-        } else {
-            Err(Error::Contended)
+        for accounts in pieces(accounts) {
+            let rows = accounts.iter().map(|account| ActiveModel::from(*account));
+            let added = Entity::insert_many(rows)
+                .on_conflict(OnConflict::new().do_nothing().to_owned())
+                .exec_without_returning(&self.tx)
+                .await?;
+            if added != accounts.len() as u64 {
+                return Err(Error::Contended);
+            }
         }
+        Ok(())
     }
 
     /// Writes accounts back that were loaded here. Fails as contended when another one has got one of the
     /// addresses or names in between.
     pub async fn save_all(&self, accounts: &[&Account]) -> Result<()> {
-        let rows = accounts.iter().map(|account| ActiveModel::from(*account));
-        let others = Column::iter().filter(|column| !matches!(column, Column::Id));
-        let mut replace = OnConflict::column(Column::Id);
-        replace.update_columns(others);
-        let written = Entity::insert_many(rows)
-            .on_conflict(replace)
-            .exec_without_returning(&self.tx)
-            .await;
-        match written {
-            Ok(_) => Ok(()),
-            Err(error) if violated(&error).is_some() => Err(Error::Contended),
-            Err(error) => Err(error.into()),
+        for accounts in pieces(accounts) {
+            let rows = accounts.iter().map(|account| ActiveModel::from(*account));
+            let others = Column::iter().filter(|column| !matches!(column, Column::Id));
+            let mut replace = OnConflict::column(Column::Id);
+            replace.update_columns(others);
+            let written = Entity::insert_many(rows)
+                .on_conflict(replace)
+                .exec_without_returning(&self.tx)
+                .await;
+            if let Err(error) = written {
+                return Err(match violated(&error) {
+                    Some(_) => Error::Contended,
+                    None => error.into(),
+                });
+            }
         }
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use portico_proto::user::v1::UserEvent;
+use portico_service::database::pieces;
 use prost::Message;
 use sea_orm::{EntityTrait, NotSet, Set};
 use uuid::Uuid;
@@ -22,19 +23,21 @@ impl Transaction {
         self.publish_all(&[account], now).await
     }
 
-    /// As [`publish`](Self::publish), for several accounts in one statement, in their order.
+    /// As [`publish`](Self::publish), for several accounts, in their order.
     pub async fn publish_all(&self, accounts: &[&Account], now: DateTime<Utc>) -> Result<()> {
-        let rows = accounts.iter().map(|account| {
-            row(
-                "user",
-                Some(account.id.into()),
-                &wire::event(account, now),
-                now,
-            )
-        });
-        Entity::insert_many(rows)
-            .exec_without_returning(&self.tx)
-            .await?;
+        for accounts in pieces(accounts) {
+            let rows = accounts.iter().map(|account| {
+                row(
+                    "user",
+                    Some(account.id.into()),
+                    &wire::event(account, now),
+                    now,
+                )
+            });
+            Entity::insert_many(rows)
+                .exec_without_returning(&self.tx)
+                .await?;
+        }
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! Roles as rows.
 
+use portico_service::database::filled;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, Set, Statement, sea_query::OnConflict,
@@ -35,7 +36,7 @@ impl Transaction {
     /// transaction ends.
     pub async fn hold_roles(&self, names: impl Iterator<Item = &RoleName>) -> Result<Vec<Role>> {
         let rows = Entity::find()
-            .filter(Column::Name.is_in(names.map(RoleName::as_str)))
+            .filter(Column::Name.is_in(filled(names.map(RoleName::as_str))))
             .order_by_asc(Column::Name)
             .lock_shared()
             .all(&self.tx)
