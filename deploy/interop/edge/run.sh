@@ -26,7 +26,8 @@ done
 
 profile=${PROFILE:-debug}
 target=${CARGO_TARGET_DIR:-target}/$profile
-[ -n "${NO_BUILD:-}" ] || cargo build --workspace --bins --locked --quiet
+# With the tests, whose features are those that everything was built with before.
+[ -n "${NO_BUILD:-}" ] || cargo build --workspace --bins --tests --locked --quiet
 
 # shellcheck disable=SC2034 # the two gateways find their ports by their names
 read -r user auth open one other hard redis < <(python3 - 7 <<'PY'

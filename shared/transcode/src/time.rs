@@ -95,7 +95,8 @@ pub(crate) fn write_timestamp(parts: Parts, out: &mut Vec<u8>) -> bool {
         (15, of_day / 60 % 60),
         (18, of_day % 60),
     ] {
-        put_pair(value.unsigned_abs(), &mut text[at..at + 2]);
+        // All of them are below 100.
+        put_pair(u32::try_from(value).unwrap_or(0), &mut text[at..at + 2]);
     }
     out.extend_from_slice(&text);
     write_fraction(parts.nanos, out);
@@ -161,10 +162,10 @@ fn write_fraction(nanos: i32, out: &mut Vec<u8>) {
         n if n % 1_000 == 0 => 6,
         _ => 9,
     };
-    // A digit more than there is, so that all of them are pairs.
-    let mut text = *b".0000000000";
-    let mut rest = u64::from(nanos) * 10;
-    for pair in text[1..].chunks_exact_mut(2).rev() {
+    let mut text = *b".000000000";
+    let (first, mut rest) = (nanos / 100_000_000, nanos % 100_000_000);
+    text[1] = digit(first);
+    for pair in text[2..].chunks_exact_mut(2).rev() {
         put_pair(rest % 100, pair);
         rest /= 100;
     }
@@ -173,10 +174,15 @@ fn write_fraction(nanos: i32, out: &mut Vec<u8>) {
 
 /// Writes two digits.
 #[inline]
-fn put_pair(value: u64, place: &mut [u8]) {
-    // Below 100, so nothing is cut off.
+fn put_pair(value: u32, place: &mut [u8]) {
+    place.copy_from_slice(&[digit(value / 10), digit(value % 10)]);
+}
+
+/// A digit of a number below ten.
+#[inline]
+fn digit(value: u32) -> u8 {
     let [value, ..] = value.to_le_bytes();
-    place.copy_from_slice(&[b'0' + value / 10, b'0' + value % 10]);
+    b'0' + value
 }
 
 /// One to eighteen decimal digits and nothing else.

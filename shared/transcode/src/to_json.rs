@@ -272,7 +272,7 @@ impl List<'_> {
 #[inline]
 fn put_key(field: &FieldPlan, out: &mut Vec<u8>) {
     let first = out.last() == Some(&b'{');
-    out.extend_from_slice(&field.key[usize::from(first)..]);
+    field.key.write_from(usize::from(first), out);
 }
 
 /// The error, one step further out.

@@ -43,6 +43,18 @@ impl<'w> Reader<'w> {
     /// The next field's number and value; `None` at the end.
     #[inline]
     pub fn next(&mut self) -> Read<Option<(u32, Value<'w>)>> {
+        // Most fields are texts and messages whose tag and length take a byte each.
+        if let [tag @ 8..0x80, length @ ..0x80, rest @ ..] = self.bytes
+            && u32::from(tag & 7) == BYTES
+            && let Some((value, rest)) = rest.split_at_checked((*length).into())
+        {
+            self.bytes = rest;
+            return Ok(Some((u32::from(tag >> 3), Value::Bytes(value))));
+        }
+        self.next_of_any()
+    }
+
+    fn next_of_any(&mut self) -> Read<Option<(u32, Value<'w>)>> {
         if self.bytes.is_empty() {
             return Ok(None);
         }

@@ -9,7 +9,8 @@ use prost_reflect::{
 };
 
 use super::{
-    EnumId, EnumPlan, FieldPlan, Kind, Label, MessageId, MessagePlan, NONE, Names, Plans, Shape,
+    EnumId, EnumPlan, FieldPlan, Key, Kind, Label, MessageId, MessagePlan, NONE, Names, Plans,
+    Shape,
 };
 use crate::{
     features::{EnumOptions, Features, FieldOptions},
@@ -98,7 +99,7 @@ impl Ids {
             number: field.number,
             name: field.name.as_str().into(),
             json_name: field.json_name.as_str().into(),
-            key: key.into(),
+            key: Key::new(key),
             kind,
             label,
             presence: field.always_present_or_absent
