@@ -74,7 +74,7 @@ async fn probes_and_metrics_are_answered() {
         "{answer}"
     );
     assert!(
-        answer.contains(r#"{"ready":false,"checks":[{"name":"database","ready":false,"reason":"starting","since":""#),
+        answer.contains(r#"{"ready":false,"checks":[{"name":"database","ready":false,"required":true,"reason":"starting","since":""#),
         "{answer}"
     );
     check.up();
