@@ -140,7 +140,7 @@ pub fn bind(
     let secure = tls.is_some();
     let listener = listener(listen).map_err(|error| Error::Listen(listen, error))?;
     let addr = listener.local_addr()?;
-    let reference = Reference::follow(&contracts, frame);
+    let reference = Reference::new(&contracts, frame);
     let shared = Shared::new(
         config, contracts, reference, verifier, denylist, quotas, frame,
     );

@@ -8,7 +8,6 @@ use std::{
 use arc_swap::ArcSwap;
 use metrics::{counter, gauge};
 use portico_service::{Backend, Check, Frame};
-use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
@@ -20,7 +19,6 @@ pub struct Contracts {
     current: ArcSwap<Contract>,
     /// Held while a new contract is made from the current one.
     changing: Mutex<()>,
-    changes: watch::Sender<()>,
 }
 
 /// An upstream whose descriptors are followed.
@@ -41,18 +39,12 @@ impl Contracts {
         Self {
             current: ArcSwap::from_pointee(Contract::empty(upstreams)),
             changing: Mutex::new(()),
-            changes: watch::Sender::new(()),
         }
     }
 
     /// The contract of this moment.
     pub fn current(&self) -> Arc<Contract> {
         self.current.load_full()
-    }
-
-    /// Tells of each contract that takes the place of another.
-    pub fn changes(&self) -> watch::Receiver<()> {
-        self.changes.subscribe()
     }
 
     /// Serves an upstream's routes from now on. `name` is the upstream's, for logs and metrics.
@@ -84,7 +76,6 @@ impl Contracts {
         set_gauge("gateway_routes", name, routes);
         set_gauge("gateway_routes_refused", name, left_out);
         self.current.store(Arc::new(next));
-        self.changes.send_replace(());
     }
 
     /// Asks an upstream again and again, and takes over what changed. Whatever goes wrong, the last

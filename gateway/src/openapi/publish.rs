@@ -1,14 +1,14 @@
-//! The document of the current contract, made off the path of requests.
+//! The document of the current contract, made when somebody asks for it.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
+    sync::{Arc, Weak},
     time::Duration,
 };
 
 use bytes::Bytes;
 use portico_service::Frame;
-use tokio::{sync::watch, time::timeout};
+use tokio::{sync::Mutex, time::timeout};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error};
 
@@ -18,7 +18,7 @@ use crate::{
     contract::{Contract, Contracts},
 };
 
-/// How long a request waits for the first document of a process that has just started.
+/// How long a request waits for the document.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The document as it is served.
@@ -32,49 +32,56 @@ pub struct Document {
     pub etag: String,
 }
 
-/// The document, kept in step with the contract.
+/// The documents of a gateway's contracts. It takes megabytes to make one, which most processes never need.
+/// Clones share it.
 #[derive(Clone, Debug)]
 pub struct Reference {
-    current: watch::Receiver<Option<Arc<Document>>>,
+    contracts: Arc<Contracts>,
+    tasks: TaskTracker,
+    made: Arc<Mutex<Made>>,
+}
+
+/// The last document, and the contract that it was to be of.
+#[derive(Debug, Default)]
+struct Made {
+    of: Weak<Contract>,
+    document: Option<Arc<Document>>,
 }
 
 impl Reference {
-    /// Makes the document now and whenever the contract changes, until the frame stops. Must be called
-    /// inside a tokio runtime.
-    pub fn follow(contracts: &Arc<Contracts>, frame: &Frame) -> Self {
-        let (made, current) = watch::channel(None);
-        let contracts = Arc::clone(contracts);
-        let tasks = frame.tasks.clone();
-        let stop = frame.stop.clone();
-        let following = async move {
-            let mut changes = contracts.changes();
-            loop {
-                // Seen before it is read: a change in between makes another round.
-                changes.borrow_and_update();
-                if let Some(document) = make(&tasks, contracts.current()).await {
-                    made.send_replace(Some(Arc::new(document)));
-                }
-                if changes.changed().await.is_err() {
-                    return;
-                }
-            }
-        };
-        frame.tasks.spawn(async move {
-            stop.run_until_cancelled(following).await;
-        });
-        Self { current }
+    /// Of the contracts, as they will be.
+    pub fn new(contracts: &Arc<Contracts>, frame: &Frame) -> Self {
+        Self {
+            contracts: Arc::clone(contracts),
+            tasks: frame.tasks.clone(),
+            made: Arc::default(),
+        }
     }
 
-    /// The document of this moment; none when there is still none after a while.
+    /// The document of this moment; none when it takes too long. Must be called inside a tokio runtime.
     pub async fn current(&self) -> Option<Arc<Document>> {
-        let mut current = self.current.clone();
-        let made = timeout(PATIENCE, current.wait_for(Option::is_some)).await;
-        made.ok()?.ok()?.clone()
+        let this = self.clone();
+        // In a task of its own: whoever asks and goes away shall not leave the work to the next one.
+        let making = self.tasks.spawn(async move { this.up_to_date().await });
+        timeout(PATIENCE, making).await.ok()?.ok()?
+    }
+
+    async fn up_to_date(&self) -> Option<Arc<Document>> {
+        let mut made = self.made.lock().await;
+        let contract = self.contracts.current();
+        let of = Arc::downgrade(&contract);
+        if !Weak::ptr_eq(&made.of, &of) {
+            if let Some(document) = make(&self.tasks, contract).await {
+                made.document = Some(Arc::new(document));
+            }
+            made.of = of;
+        }
+        made.document.clone()
     }
 }
 
-/// Strangers' descriptors may be odd in ways that nobody thought of: if they break this, the last good
-/// document stays.
+/// Off the threads that serve. Strangers' descriptors may be odd in ways that nobody thought of: if they break
+/// this, the last good document stays.
 async fn make(tasks: &TaskTracker, contract: Arc<Contract>) -> Option<Document> {
     let made = tasks.spawn_blocking(move || Document::of(&contract)).await;
     match made {
