@@ -74,6 +74,8 @@ pub(crate) struct FieldPlan {
     /// `,"jsonName":`, escaped.
     pub key: Key,
     pub kind: Kind,
+    /// The kind's.
+    pub wire_type: u32,
     pub label: Label,
     /// Whether a value that equals the default is there all the same.
     pub presence: bool,

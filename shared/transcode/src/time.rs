@@ -80,9 +80,11 @@ pub(crate) fn write_timestamp(parts: Parts, out: &mut Vec<u8>) -> bool {
     {
         return false;
     }
+    let since_first = (parts.seconds - FIRST_SECOND).unsigned_abs();
+    // The year 9999 ends after 3,652,059 days.
     let (days, of_day) = (
-        parts.seconds.div_euclid(86_400),
-        parts.seconds.rem_euclid(86_400),
+        u32::try_from(since_first / 86_400).unwrap_or(0),
+        u32::try_from(since_first % 86_400).unwrap_or(0),
     );
     let (year, month, day) = date_of(days);
     let mut text = *b"\"0000-00-00T00:00:00";
@@ -95,8 +97,7 @@ pub(crate) fn write_timestamp(parts: Parts, out: &mut Vec<u8>) -> bool {
         (15, of_day / 60 % 60),
         (18, of_day % 60),
     ] {
-        // All of them are below 100.
-        put_pair(u32::try_from(value).unwrap_or(0), &mut text[at..at + 2]);
+        put_pair(value, &mut text[at..at + 2]);
     }
     out.extend_from_slice(&text);
     write_fraction(parts.nanos, out);
@@ -228,16 +229,17 @@ fn days_before(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
-/// The date that many days after 1970-01-01, as year, month and day.
-fn date_of(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+/// The date that many days after 0001-01-01, as year, month and day.
+fn date_of(days: u32) -> (u32, u32, u32) {
+    // The first of March of the year 0 lies 306 days before.
+    let days = days + 306;
+    let (era, of_era) = (days / 146_097, days % 146_097);
     let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
     let of_year = of_era - (365 * year + year / 4 - year / 100);
     let march_month = (5 * of_year + 2) / 153;
     let day = of_year - (153 * march_month + 2) / 5 + 1;
     let month = (march_month + 2) % 12 + 1;
-    let year = era * 400 + year + i64::from(month <= 2);
+    let year = era * 400 + year + u32::from(month <= 2);
     (year, month, day)
 }
 

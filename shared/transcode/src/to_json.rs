@@ -147,7 +147,7 @@ impl Writer<'_> {
             let field = &plan.fields[index];
             match field.label {
                 Label::Singular => {
-                    if !self.belongs(field.kind, value) {
+                    if value.wire_type() != field.wire_type || !self.is_named(field.kind, value) {
                         continue;
                     }
                     list.close(out);
@@ -202,14 +202,19 @@ impl Writer<'_> {
     /// enum does not have, makes it an unknown field.
     #[inline]
     fn belongs(self, kind: Kind, value: Value<'_>) -> bool {
-        scalar::fits(kind, value)
-            && match (kind, value) {
-                (Kind::Enum(id), Value::Varint(number)) => {
-                    let plan = self.plans.get_enum(id);
-                    !plan.closed || plan.name(scalar::int32(number)).is_some()
-                }
-                _ => true,
+        scalar::fits(kind, value) && self.is_named(kind, value)
+    }
+
+    /// Whether a value is none of a closed enum that has no name for it.
+    #[inline]
+    fn is_named(self, kind: Kind, value: Value<'_>) -> bool {
+        match (kind, value) {
+            (Kind::Enum(id), Value::Varint(number)) => {
+                let plan = self.plans.get_enum(id);
+                !plan.closed || plan.name(scalar::int32(number)).is_some()
             }
+            _ => true,
+        }
     }
 
     /// Writes one value. `depth` is the depth of a message in it.

@@ -15,6 +15,20 @@ pub(crate) enum Value<'w> {
     Fixed32(u32),
 }
 
+impl Value<'_> {
+    /// Its wire type.
+    #[inline]
+    pub fn wire_type(self) -> u32 {
+        match self {
+            Self::Varint(_) => VARINT,
+            Self::Fixed64(_) => FIXED64,
+            Self::Bytes(_) => BYTES,
+            Self::Group(_) => START_GROUP,
+            Self::Fixed32(_) => FIXED32,
+        }
+    }
+}
+
 pub(crate) const VARINT: u32 = 0;
 pub(crate) const FIXED64: u32 = 1;
 pub(crate) const BYTES: u32 = 2;
@@ -43,24 +57,28 @@ impl<'w> Reader<'w> {
     /// The next field's number and value; `None` at the end.
     #[inline]
     pub fn next(&mut self) -> Read<Option<(u32, Value<'w>)>> {
-        // Most fields are texts and messages whose tag and length take a byte each.
-        if let [tag @ 8..0x80, length @ ..0x80, rest @ ..] = self.bytes
-            && u32::from(tag & 7) == BYTES
-            && let Some((value, rest)) = rest.split_at_checked((*length).into())
-        {
-            self.bytes = rest;
-            return Ok(Some((u32::from(tag >> 3), Value::Bytes(value))));
-        }
-        self.next_of_any()
+        let [first, rest @ ..] = self.bytes else {
+            return Ok(None);
+        };
+        // Nearly all tags take one byte, and nearly all fields are of two types.
+        let (number, wire_type) = (u32::from(first >> 3), u32::from(first & 7));
+        let value = match wire_type {
+            VARINT if (8..0x80).contains(first) => {
+                self.bytes = rest;
+                Value::Varint(self.varint()?)
+            }
+            BYTES if (8..0x80).contains(first) => {
+                self.bytes = rest;
+                Value::Bytes(self.bytes()?)
+            }
+            _ => return self.next_of_any().map(Some),
+        };
+        Ok(Some((number, value)))
     }
 
-    fn next_of_any(&mut self) -> Read<Option<(u32, Value<'w>)>> {
-        if self.bytes.is_empty() {
-            return Ok(None);
-        }
+    fn next_of_any(&mut self) -> Read<(u32, Value<'w>)> {
         let (number, wire_type) = self.tag()?;
-        let value = self.value(number, wire_type, 0)?;
-        Ok(Some((number, value)))
+        Ok((number, self.value(number, wire_type, 0)?))
     }
 
     #[inline]
@@ -122,6 +140,12 @@ impl<'w> Reader<'w> {
     }
 
     fn long_varint(&mut self) -> Read<u64> {
+        if let Some((chunk, _)) = self.bytes.split_first_chunk()
+            && let Some((value, length)) = varint_of(u64::from_le_bytes(*chunk))
+        {
+            self.bytes = &self.bytes[length..];
+            return Ok(value);
+        }
         let mut value = 0;
         for (i, &byte) in self.bytes.iter().take(10).enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * i);
@@ -161,6 +185,23 @@ impl<'w> Reader<'w> {
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
+}
+
+/// The number that the first of eight bytes make, and how many they are; none when it is longer.
+#[inline]
+fn varint_of(bytes: u64) -> Option<(u64, usize)> {
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    // The highest bit of the number's last byte.
+    let stops = !bytes & HIGHS;
+    if stops == 0 {
+        return None;
+    }
+    // Sevens of bits are pushed together in pairs, then pairs of pairs, then the halves.
+    let own = bytes & (stops ^ (stops - 1)) & !HIGHS;
+    let pairs = own & 0x007f_007f_007f_007f | (own & 0x7f00_7f00_7f00_7f00) >> 1;
+    let fours = pairs & 0x0000_3fff_0000_3fff | (pairs & 0x3fff_0000_3fff_0000) >> 2;
+    let value = fours & 0x0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4;
+    Some((value, stops.trailing_zeros() as usize / 8 + 1))
 }
 
 /// The fields of a message, each with its number; ends after the first fault.
@@ -291,6 +332,27 @@ mod tests {
                     .all(|(i, &b)| usize::from(b) == i % 251)
             );
             assert!(reader.is_empty());
+        }
+    }
+
+    #[test]
+    fn numbers_of_every_length_are_read_wherever_they_end() {
+        for shift in 0..64 {
+            for number in [
+                1 << shift,
+                u64::MAX >> shift,
+                0x5555_5555_5555_5555 >> shift,
+            ] {
+                let mut written = Vec::new();
+                put_varint(number, &mut written);
+                for behind in 0..10 {
+                    let mut bytes = written.clone();
+                    bytes.resize(written.len() + behind, 0xff);
+                    let mut reader = Reader::new(&bytes);
+                    assert_eq!(reader.varint(), Ok(number));
+                    assert_eq!(reader.bytes.len(), behind);
+                }
+            }
         }
     }
 

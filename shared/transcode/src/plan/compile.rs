@@ -101,6 +101,7 @@ impl Ids {
             json_name: field.json_name.as_str().into(),
             key: Key::new(key),
             kind,
+            wire_type: kind.wire_type(),
             label,
             presence: field.always_present_or_absent
                 || kind.message().is_some()

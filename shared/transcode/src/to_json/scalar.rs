@@ -5,20 +5,13 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use super::text;
 use crate::{
     plan::{Kind, Plans},
-    wire::{BYTES, FIXED32, FIXED64, Read, Reader, START_GROUP, VARINT, Value},
+    wire::{FIXED64, Read, Reader, VARINT, Value},
 };
 
 /// Whether a value has the wire type of the kind.
 #[inline]
 pub(super) fn fits(kind: Kind, value: Value<'_>) -> bool {
-    kind.wire_type()
-        == match value {
-            Value::Varint(_) => VARINT,
-            Value::Fixed64(_) => FIXED64,
-            Value::Bytes(_) => BYTES,
-            Value::Group(_) => START_GROUP,
-            Value::Fixed32(_) => FIXED32,
-        }
+    kind.wire_type() == value.wire_type()
 }
 
 /// The elements of a repeated field in one value on the wire, packed or not.
