@@ -20,13 +20,17 @@ use opentelemetry_otlp::{
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
-    trace::{BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor},
+    trace::{BatchConfigBuilder, BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor},
 };
 
 use crate::init::{Error, variable};
 
 /// How many spans may wait when `OTEL_BSP_MAX_QUEUE_SIZE` does not say.
 const QUEUE: usize = 2048;
+
+/// How many go in one message when `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` does not say: half of what the SDK would
+/// send, for which it takes half of the memory.
+const BATCH: usize = 256;
 
 static THE_QUEUE: OnceLock<Arc<Queue>> = OnceLock::new();
 
@@ -143,10 +147,14 @@ impl Bounded {
             inner: exporter,
             queue: Arc::clone(&queue),
         };
-        Self {
-            inner: BatchSpanProcessor::builder(exporter).build(),
-            queue,
+        let mut config = BatchConfigBuilder::default();
+        if variable("OTEL_BSP_MAX_EXPORT_BATCH_SIZE").is_none() {
+            config = config.with_max_export_batch_size(BATCH);
         }
+        let inner = BatchSpanProcessor::builder(exporter)
+            .with_batch_config(config.build())
+            .build();
+        Self { inner, queue }
     }
 }
 
