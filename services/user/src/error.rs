@@ -76,6 +76,12 @@ pub enum Error {
         /// Up to which number events were removed.
         removed_through: i64,
     },
+    /// There are not so many events.
+    #[error("the last event is {newest}")]
+    EventsAhead {
+        /// The last event's number.
+        newest: i64,
+    },
     /// The process is about to end.
     #[error("the process is stopping")]
     Stopping,
@@ -90,6 +96,7 @@ impl From<storage::Error> for Error {
             storage::Error::Removed { through } => Self::EventsExpired {
                 removed_through: through,
             },
+            storage::Error::Ahead { newest } => Self::EventsAhead { newest },
             other => Self::Storage(other),
         }
     }
@@ -176,6 +183,10 @@ impl From<Error> for Status {
             Error::EventsExpired { removed_through } => Reason::EventsExpired.status(format!(
                 "events up to {removed_through} are no longer kept; go on after {removed_through} or later"
             )),
+            Error::EventsAhead { newest } => Reason::EventsExpired.status(format!(
+                "the last event is {newest}, before the place to go on from, which must be another feed's; begin \
+                 again from a snapshot"
+            )),
             Error::Stopping => Reason::Unavailable.retry_after(
                 "the service is stopping; go on elsewhere",
                 Duration::from_secs(1),
@@ -206,6 +217,7 @@ fn storage_status(error: &storage::Error) -> Status {
             removed_through: *through,
         }
         .into(),
+        storage::Error::Ahead { newest } => Error::EventsAhead { newest: *newest }.into(),
         storage::Error::Failed(cause) => {
             tracing::error!(
                 error = cause as &dyn std::error::Error,

@@ -22,6 +22,7 @@ pub use healthcheck::healthcheck;
 use portico_telemetry::Telemetry;
 pub use signal::Signals;
 use tokio::{net::TcpListener, runtime::Handle};
+use tokio_util::sync::CancellationToken;
 
 use crate::{Backend, Clock, Config, Frame, Shape, grpc, ops::Ops, tls};
 
@@ -59,6 +60,8 @@ pub struct Process {
     pub telemetry: Telemetry,
     started: Instant,
     failed: Arc<AtomicBool>,
+    /// Cancelled when everything else has ended: whoever watches a stop needs the ops port until then.
+    over: CancellationToken,
 }
 
 /// `main` of a process: understands `serve` (also without a command), `migrate` and `healthcheck`, with
@@ -153,15 +156,17 @@ impl Process {
             telemetry,
             started,
             failed: Arc::default(),
+            over: CancellationToken::new(),
             config,
         };
         // Without any check the process would count as ready before its parts have named theirs.
         process.frame.readiness.check(CHECK);
         let listener = bind(process.config.ops.listen).await?;
         portico_telemetry::watch_runtime("main", &Handle::current());
-        let (readiness, stop) = (&process.frame.readiness, &process.frame.stop);
-        let ops = Ops::new(process.telemetry.clone(), readiness.clone());
-        process.spawn("ops", ops.start(listener, stop.clone())?);
+        let readiness = process.frame.readiness.clone();
+        let ops = Ops::new(process.telemetry.clone(), readiness);
+        let serving = ops.start(listener, process.over.clone())?;
+        tokio::spawn(process.guarded("ops", serving));
         Ok(process)
     }
 
@@ -173,15 +178,26 @@ impl Process {
     ) where
         E: Into<anyhow::Error>,
     {
+        self.frame.tasks.spawn(self.guarded(name, task));
+    }
+
+    fn guarded<E>(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = Result<(), E>> + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static
+    where
+        E: Into<anyhow::Error>,
+    {
         let (stop, failed) = (self.frame.stop.clone(), Arc::clone(&self.failed));
-        self.frame.tasks.spawn(async move {
+        async move {
             if let Err(error) = task.await {
                 let error = format!("{:#}", error.into());
                 tracing::error!(task = name, error, "stopping");
                 failed.store(true, Ordering::SeqCst);
                 stop.cancel();
             }
-        });
+        }
     }
 
     /// Serves a gRPC backend on that address for as long as the process runs, with mutual TLS where that
@@ -244,6 +260,7 @@ impl Process {
             }
             () = signals.next() => tracing::warn!("stopped at once, at a second signal"),
         }
+        self.over.cancel();
     }
 }
 

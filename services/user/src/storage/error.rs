@@ -19,6 +19,12 @@ pub enum Error {
         /// Up to which number.
         through: i64,
     },
+    /// The reader's place lies behind the last event.
+    #[error("the last event is {newest}")]
+    Ahead {
+        /// The last event's number.
+        newest: i64,
+    },
     /// A row holds what the domain refuses.
     #[error("a row holds what cannot be: {0}")]
     Corrupt(&'static str),

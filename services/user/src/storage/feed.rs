@@ -57,6 +57,8 @@ pub struct Feed {
     db: DatabaseConnection,
     /// The last number that was delivered or passed.
     after: i64,
+    /// Whether that number was found to be one of this feed.
+    begun: bool,
     horizon: Option<Horizon>,
 }
 
@@ -85,6 +87,7 @@ impl Feed {
         Self {
             db,
             after,
+            begun: false,
             horizon: None,
         }
     }
@@ -95,7 +98,8 @@ impl Feed {
     }
 
     /// The next events, at most `limit`. None when there is nothing new, or nothing settled. Fails with
-    /// [`Error::Removed`] when events behind the place are no longer kept.
+    /// [`Error::Removed`] when events behind the place are no longer kept, and with [`Error::Ahead`] when there
+    /// never were so many: whoever has that place has it from another feed, or from one that was set back.
     pub async fn next(&mut self, limit: u32) -> Result<Vec<Published>> {
         let backend = self.db.get_database_backend();
         let mut rows = self.read(backend, limit).await?;
@@ -103,6 +107,13 @@ impl Feed {
         if removed > self.after {
             return Err(Error::Removed { through: removed });
         }
+        if rows.is_empty() && !self.begun {
+            let newest = newest(&self.db).await?;
+            if newest < self.after {
+                return Err(Error::Ahead { newest });
+            }
+        }
+        self.begun = true;
         if backend == DbBackend::Postgres {
             let horizon = self.horizon.filter(|h| {
                 let settled = |row: &Row| row.oldest_open >= h.transaction;
@@ -166,7 +177,7 @@ impl Storage {
     /// On PostgreSQL it waits, some seconds at most, until whoever drew a lower number has ended; by the
     /// reasoning above.
     pub async fn end_of_feed(&self) -> Result<i64> {
-        let last = number(&self.db, "SELECT COALESCE(MAX(sequence), 0) FROM outbox").await?;
+        let last = newest(&self.db).await?;
         if self.db.get_database_backend() != DbBackend::Postgres {
             return Ok(last);
         }
@@ -185,6 +196,10 @@ impl Storage {
 /// How often, and how many times, to look whether older transactions have ended.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 const LOOKS: usize = 500;
+
+async fn newest(db: &DatabaseConnection) -> Result<i64> {
+    number(db, "SELECT COALESCE(MAX(sequence), 0) FROM outbox").await
+}
 
 async fn number(db: &DatabaseConnection, sql: &str) -> Result<i64> {
     let row = db

@@ -90,6 +90,22 @@ async fn old_events_go_and_who_wants_them_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_place_that_the_feed_never_reached_is_another_feeds() {
+    with_restarts(async |house, _| {
+        house.create("ada@example.org").await;
+        let last = house.read(0, 1).await[0].sequence;
+        for ahead in [last + 1, i64::MAX] {
+            refused(first(&house, ahead).await, Reason::EventsExpired);
+        }
+        let waiting = first(&house, last);
+        let (next, _) = tokio::join!(waiting, house.create("bob@example.org"));
+        assert!(next.unwrap().sequence > last);
+        house.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn events_wait_for_a_consumer_up_to_the_limit() {
     with_restarts(async |house, url| {
         let today = later(&house, url, 0).await;

@@ -1,3 +1,9 @@
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::oneshot,
+};
+
 use super::*;
 
 fn config() -> Config {
@@ -30,6 +36,37 @@ async fn a_stop_waits_for_tasks() {
     assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::SUCCESS));
     assert!(done.load(Ordering::SeqCst));
     assert!(!readiness.is_ready());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probes_are_answered_until_the_last_task_has_ended() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let mut config = config();
+    config.ops.listen = address;
+    let process = Process::start(Shape::User, config, Instant::now())
+        .await
+        .unwrap();
+    let (release, held) = oneshot::channel::<()>();
+    process.spawn("slow", async {
+        held.await.ok();
+        anyhow::Ok(())
+    });
+    let stop = process.frame.stop.clone();
+    let probing = async {
+        stop.cancel();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = b"GET /ready HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        release.send(()).unwrap();
+        answer
+    };
+    let (_, answer) = tokio::join!(process.run(Signals::new().unwrap()), probing);
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
 }
 
 #[tokio::test]
