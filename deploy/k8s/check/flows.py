@@ -39,7 +39,8 @@ def names(peer, pods):
     if peer is None:
         return ["anywhere"]
     if "ipBlock" in peer:
-        return [peer["ipBlock"]["cidr"]]
+        block = peer["ipBlock"]
+        return [" but ".join([block["cidr"], *([", ".join(block["except"])] if "except" in block else [])])]
     space = (peer.get("namespaceSelector") or {}).get("matchLabels")
     if space:
         return [space["kubernetes.io/metadata.name"]]
