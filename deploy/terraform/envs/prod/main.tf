@@ -140,3 +140,9 @@ module "dns" {
   oidc_issuer       = module.cluster.oidc_issuer
   tags              = local.tags
 }
+
+module "chart" {
+  source       = "../../modules/chart"
+  host         = var.host
+  network_cidr = module.network.cidr
+}
