@@ -56,11 +56,12 @@ passed 'the gateway is ready'
 
 credentials="{\"email\": \"$(quoted "$ADMIN_EMAIL")\", \"password\": \"$(quoted "$admin_password")\"}"
 tries=0
-# The first administrator comes by way of the user service, soon after the first start.
+# The first administrator comes by way of the user service, soon after the first start. Each try counts as a guess, of which
+# an account has ten in a minute.
 until send /auth/login "$credentials" && [ "$status" = 200 ]; do
-  tries=$((tries + 1))
+  tries=$((tries + 7))
   [ "$tries" -lt "$patience" ] || fail 'the administrator signs in'
-  sleep 1
+  sleep 7
 done
 access=$(field accessToken) refresh=$(field refreshToken)
 [ -n "$access" ] && [ -n "$refresh" ] || fail 'a sign-in answers tokens'

@@ -62,8 +62,9 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 {{- /* A service's own URL, too, with TLS: none may be plain then. */ -}}
 {{- if or $tls (ne $name "user") }}{{ $_ := set $config "USER__URL" (printf "%s://%s-user:50051" ($tls | ternary "https" "http") $full) }}{{ end -}}
 {{- if or $tls (ne $name "auth") }}{{ $_ := set $config "AUTH__URL" (printf "%s://%s-auth:50052" ($tls | ternary "https" "http") $full) }}{{ end -}}
-{{- if eq $name "auth" -}}
+{{- /* Whom tokens are from: auth says so, and the others take no other's. */ -}}
 {{- $_ := set $config "AUTH__ISSUER" $root.Values.auth.issuer -}}
+{{- if eq $name "auth" -}}
 {{- $_ := set $config "AUTH__BOOTSTRAP_ADMIN_EMAIL" $root.Values.auth.administrator -}}
 {{- $_ := set $config "AUTH__MAIL_DIR" "/var/lib/portico/mail" -}}
 {{- if $root.Values.smtp.enabled }}{{ $_ := set $config "AUTH__MAIL_FROM" $root.Values.smtp.from }}{{ end -}}
