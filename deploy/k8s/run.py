@@ -3,10 +3,10 @@
 
 PROGRAMS is the folder of portico-gateway, portico-user and portico-auth; FILE a rendering with the stores in it, as of
 overlays/dev or of the chart's trial values. No cluster, so no images, policies or Pod Security; but the settings, the
-secrets' keys and files, the arguments, the order of things and the probes are the manifests': PostgreSQL and Redis start
+secrets' keys and files (certificates made here in cert-manager's place), the arguments, the order of things and the probes are the manifests': PostgreSQL and Redis start
 with the passwords of the Secrets, the services as the user of the pods with their own environment and mounts; a service is
 alive but not ready before the migration Job has run; the journeys of the chart pass; and everything stops in time.
-Needs PostgreSQL's and Redis' programs, curl, and a Python with a YAML parser (kubernetes-validate's).
+Needs PostgreSQL's and Redis' programs, curl, openssl, and a Python with a YAML parser (kubernetes-validate's).
 """
 
 import base64
@@ -44,6 +44,8 @@ class Rendering:
         for each in of("Secret"):
             values = {key: base64.b64decode(value).decode() for key, value in each.get("data", {}).items()}
             self.secrets[each["metadata"]["name"]] = values | each.get("stringData", {})
+        for each in of("Certificate"):
+            self.secrets[each["spec"]["secretName"]] = certificate(work, each["spec"])
         self.owners = {each["spec"]["template"]["metadata"]["labels"][COMPONENT]: each for each in of("Deployment", "StatefulSet", "Job")}
         self.ports = {}
         for component in self.owners:
@@ -86,7 +88,7 @@ class Rendering:
             volume = volumes.get(mount["name"], {"emptyDir": {}})
             for secret in [part["secret"] for part in volume.get("projected", {}).get("sources", [])] + [volume.get("secret", {})]:
                 name = secret.get("name") or secret.get("secretName")
-                for item in secret.get("items", []):
+                for item in secret.get("items") or [{"key": key, "path": key} for key in self.secrets.get(name, {})]:
                     path = folder / item["path"]
                     path.write_text(self.here(self.secrets[name][item["key"]]), encoding="utf-8")
                     path.chmod(volume.get("projected", volume.get("secret"))["defaultMode"])
@@ -111,6 +113,27 @@ class Rendering:
             value = f"{folders[under]}{value[len(under) :]}" if under else value
             out[name] = self.here(value)
         return out, folders
+
+
+def certificate(work, spec):
+    """What cert-manager would put into the Secret: of one authority for all, and good for this machine's address too."""
+    folder = pathlib.Path(work) / "certificates"
+    openssl = lambda *arguments: subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=folder)
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    if not folder.exists():
+        folder.mkdir(mode=0o700)
+        openssl("req", "-x509", *key, "-subj", "/CN=ca", "-days", "2", "-keyout", "ca.key", "-out", "ca.crt")
+    name = spec["secretName"]
+    names = ",".join(f"DNS:{host}" for host in spec.get("dnsNames", [])) or f"DNS:{spec['commonName']}"
+    purposes = ",".join({"server auth": "serverAuth", "client auth": "clientAuth"}[use] for use in spec.get("usages", []) if " auth" in use)
+    (folder / f"{name}.ext").write_text(
+        f"subjectAltName={names},IP:127.0.0.1\n" + (f"extendedKeyUsage={purposes}\n" if purposes else ""), encoding="utf-8"
+    )
+    openssl("req", *key, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
+    openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
+            "-extfile", f"{name}.ext", "-out", f"{name}.crt")
+    read = lambda file: (folder / file).read_text(encoding="utf-8")
+    return {"ca.crt": read("ca.crt"), "tls.crt": read(f"{name}.crt"), "tls.key": read(f"{name}.key")}
 
 
 def own(path, user, group):

@@ -54,6 +54,27 @@ class Rendering:
         yield from self.service_faults()
         yield from self.selector_faults()
         yield from self.backend_faults()
+        yield from self.setting_faults()
+
+    def setting_faults(self):
+        """The services must mean the same by what they say of each other."""
+        of_all = {}
+        for owner, _, spec in self.pods:
+            for name, value in self.settings(spec["containers"][0]).items():
+                who = f"{owner['kind']}/{owner['metadata']['name']}"
+                if owner["kind"] == "Deployment" and name in ("AUTH__ISSUER", "AUTH__AUDIENCE", "USER__URL", "AUTH__URL"):
+                    of_all.setdefault(name, {}).setdefault(value, []).append(who)
+                host, _, port = str(value).rpartition("//")[2].partition(":")
+                service = self.named("Service", host) if name.endswith("__URL") else None
+                if service and int(port) not in {each["port"] for each in service["spec"]["ports"]}:
+                    yield f"{who}: {name} is {value}, and {host} has no such port"
+        for name, values in of_all.items():
+            if len(values) > 1:
+                yield f"{name} differs: " + "; ".join(f"{value} for {', '.join(who)}" for value, who in values.items())
+        services = {owner["metadata"]["labels"]["app.kubernetes.io/component"] for owner, _, _ in self.pods if owner["kind"] == "Deployment"}
+        told = {who for whos in of_all.get("AUTH__ISSUER", {}).values() for who in whos}
+        if "auth" in services and len(told) < len(services & {"gateway", "user", "auth"}):
+            yield "AUTH__ISSUER is not told to every service: one that does not know it takes no token"
 
     def pod_faults(self, owner, labels, spec):
         selector = (owner.get("spec", {}).get("selector") or {}).get("matchLabels")
