@@ -27,10 +27,14 @@ for module in subnets chart; do
   printf '%s: %s\n' "$module" "$(grep '^Success!' "$work/out")"
 done
 terraform -chdir="$work/modules/chart" apply -no-color -auto-approve -input=false \
-  -var host=api.example.com -var network_cidr=10.0.0.0/16 >"$work/out" 2>&1 || { cat "$work/out"; fail 'values of the chart'; }
+  -var host=api.example.com -var network_cidr=10.0.0.0/16 -var secrets_prefix=portico/prod -var redis_address=redis.example.com \
+  -var 'databases={user={address="user.example.com",name="portico",secret="arn:user"},auth={address="auth.example.com",name="portico",secret="arn:auth"}}' \
+  >"$work/out" 2>&1 || { cat "$work/out"; fail 'values of the chart'; }
 terraform -chdir="$work/modules/chart" output -no-color -raw values >"$work/values.yaml" 2>/dev/null
 [ -s "$work/values.yaml" ] || fail 'the module chart makes no values'
 helm template portico ../helm/portico --values "$work/values.yaml" >"$work/rendered.yaml"
-grep -q 'api.example.com' "$work/rendered.yaml" || fail 'the chart does not heed the values'
+for value in https://api.example.com @auth.example.com:5432/portico arn:user redis.example.com:6379 portico/prod/auth; do
+  grep -q "$value" "$work/rendered.yaml" || fail "the chart does not heed $value"
+done
 
 checkov --skip-download --directory . --framework terraform --compact --quiet

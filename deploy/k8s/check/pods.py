@@ -40,7 +40,8 @@ class Rendering:
                 return {*each.get("data", {}), *each.get("stringData", {})}
         for each in self.kind("ExternalSecret"):
             if each["spec"]["target"]["name"] == name:
-                return {entry["secretKey"] for entry in each["spec"]["data"]}
+                template = each["spec"]["target"].get("template", {}).get("data")
+                return set(template or {entry["secretKey"] for entry in each["spec"]["data"]})
         for each in self.kind("Certificate"):
             if each["spec"]["secretName"] == name:
                 return {"ca.crt", "tls.crt", "tls.key"}

@@ -142,7 +142,16 @@ module "dns" {
 }
 
 module "chart" {
-  source       = "../../modules/chart"
-  host         = var.host
-  network_cidr = module.network.cidr
+  source         = "../../modules/chart"
+  host           = var.host
+  network_cidr   = module.network.cidr
+  secrets_prefix = "portico/prod"
+  redis_address  = module.cache.address
+  databases = {
+    for service, database in module.database : service => {
+      address = database.address
+      name    = database.name
+      secret  = database.password_secret_arn
+    }
+  }
 }

@@ -15,3 +15,22 @@ variable "network_cidr" {
     error_message = "network_cidr: an IPv4 block, such as 10.0.0.0/16."
   }
 }
+
+variable "secrets_prefix" {
+  description = "The path before each secret's name, such as portico/prod."
+  type        = string
+}
+
+variable "databases" {
+  description = "Each service's database: its address, its name, and the secret that holds user and password."
+  type        = map(object({ address = string, name = string, secret = string }))
+  validation {
+    condition     = toset(keys(var.databases)) == toset(["user", "auth"])
+    error_message = "databases: one for user and one for auth."
+  }
+}
+
+variable "redis_address" {
+  description = "Redis, by TLS."
+  type        = string
+}

@@ -2,8 +2,14 @@
 # That the chart takes them, deploy/terraform/check.sh shows.
 
 variables {
-  host         = "api.example.com"
-  network_cidr = "10.0.0.0/16"
+  host           = "api.example.com"
+  network_cidr   = "10.0.0.0/16"
+  secrets_prefix = "portico/prod"
+  redis_address  = "redis.example.com"
+  databases = {
+    user = { address = "user.example.com", name = "portico", secret = "arn:user" }
+    auth = { address = "auth.example.com", name = "portico", secret = "arn:auth" }
+  }
 }
 
 run "says_where_things_are" {
@@ -16,6 +22,10 @@ run "says_where_things_are" {
   assert {
     condition     = yamldecode(output.values).networkPolicy.storesCidr == "10.0.0.0/16"
     error_message = "the stores are in the network"
+  }
+  assert {
+    condition     = yamldecode(output.values).externalSecrets.databases.auth.secret == "arn:auth"
+    error_message = "each service's password is where the provider keeps it"
   }
 }
 
@@ -35,4 +45,13 @@ run "refuses_what_is_no_block" {
     network_cidr = "10.0.0.0"
   }
   expect_failures = [var.network_cidr]
+}
+
+run "wants_both_databases" {
+  command = plan
+
+  variables {
+    databases = { user = { address = "user.example.com", name = "portico", secret = "arn:user" } }
+  }
+  expect_failures = [var.databases]
 }
