@@ -52,8 +52,9 @@ def main():
     # Containers' ports by name, to write every port as a number.
     ports, pods = {}, []
     for each in objects:
-        template = each.get("spec", {}).get("template")
-        if not template:
+        spec = each.get("spec", {})
+        template = spec.get("jobTemplate", {}).get("spec", spec).get("template")
+        if not template or "containers" not in template.get("spec", {}):
             continue
         component = template["metadata"]["labels"][COMPONENT]
         pods.append(component)

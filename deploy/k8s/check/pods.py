@@ -23,7 +23,8 @@ class Rendering:
         self.objects = objects
         self.pods = []
         for each in objects:
-            template = each if each["kind"] == "Pod" else each.get("spec", {}).get("template")
+            spec = each.get("spec", {})
+            template = each if each["kind"] == "Pod" else spec.get("jobTemplate", {}).get("spec", spec).get("template")
             if template and "containers" in template.get("spec", {}):
                 self.pods.append((each, template["metadata"].get("labels", {}), template["spec"]))
 
