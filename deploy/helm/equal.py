@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Compares what the chart and a Kustomize overlay render: `equal.py CHART.yaml OVERLAY.yaml`.
 
-Left out, since only one of the two has them: the namespace with its quota and limits, which an overlay brings and a
-release is installed into; the labels and annotations that name the tool; the instance's label in selectors; the
-revision in a Job's name; and the values of secrets, which a trial makes at random.
+Left out, since only one of the two has them: the namespace with its quota and limits and the priority class, which an
+overlay brings and a release finds; what `helm test` runs; the labels and annotations that name the tool; the instance's
+label in selectors; the revision in a Job's name; and the values of secrets, which a trial makes at random.
 """
 
 import difflib
@@ -13,16 +13,20 @@ import sys
 
 import yaml
 
-ALONE = {"Namespace", "ResourceQuota", "LimitRange"}
+ALONE = {"Namespace", "ResourceQuota", "LimitRange", "PriorityClass"}
 TOOLS = {"app.kubernetes.io/managed-by", "helm.sh/chart", "app.kubernetes.io/instance", "checksum/config"}
+# Lists whose order says nothing.
+NAMED = {"env", "volumes", "volumeMounts"}
 # How a component is called in policies and secrets that concern several: only the overlay names one there.
-LOOSE = {"NetworkPolicy", "Secret", "ExternalSecret", "Ingress", "Certificate"}
+LOOSE = {"NetworkPolicy", "Secret", "ExternalSecret", "Ingress", "Certificate", "Issuer"}
 
 
 def plain(value):
     """The value without what differs by tool; lists of rules in one order; quantities as text."""
     if isinstance(value, dict):
         kept = {k: plain(v) for k, v in value.items() if k not in TOOLS}
+        for names in NAMED & kept.keys():
+            kept[names] = sorted(kept[names], key=lambda each: each["name"] + each.get("mountPath", ""))
         return {k: v for k, v in kept.items() if v not in ({}, None)}
     if isinstance(value, list):
         return [plain(each) for each in value]
@@ -35,7 +39,7 @@ def normal(path):
     out = {}
     for each in objects:
         kind, meta = each["kind"], each["metadata"]
-        if kind in ALONE:
+        if kind in ALONE or "helm.sh/hook" in meta.get("annotations", {}):
             continue
         meta.pop("namespace", None)
         if kind == "Job":

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Renders every overlay, each base alone and each base with each component, validates every object against
-# the three newest Kubernetes versions that the validator knows, and holds the README's tables of flows
-# against the rendered policies. Needs: kubectl (for `kubectl kustomize`), kubernetes-validate.
+# Renders every overlay, each base alone, and on all bases every component, every two of them, and all that go together;
+# validates every object, holds pods, ports and policies against each other and the README's tables of flows against the
+# rendered policies, and scans for what is unsafe. Needs: kubectl (for `kubectl kustomize`), kubernetes-validate, checkov.
 set -euo pipefail
 cd "$(dirname "$0")"
 work=$(mktemp -d)
@@ -10,57 +10,87 @@ fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
 
 # The validator's own Python: it brings a YAML parser.
 python=$(dirname "$(readlink -f "$(command -v kubernetes-validate)")")/python
-mapfile -t versions < <("$python" - <<'PY'
-import pathlib, re
 
-import kubernetes_validate
+cmp -s ../otel/collector.yaml components/observe/collector.yaml \
+  || fail 'components/observe/collector.yaml is not deploy/otel/collector.yaml: copy it'
+cmp -s ../backup/backup.sh components/backup/backup.sh || fail 'components/backup/backup.sh is not deploy/backup/backup.sh: copy it'
+"$python" check/rules.py | cmp -s - components/observe/rules.yaml \
+  || fail 'components/observe/rules.yaml is not what deploy/prometheus/rules says: check/rules.py >components/observe/rules.yaml'
 
-schemas = pathlib.Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
-versions = {tuple(map(int, m.groups())) for p in schemas.iterdir() if (m := re.match(r"v(\d+)\.(\d+)\.(\d+)-", p.name))}
-for version in sorted(versions)[-3:]:
-    print(".".join(map(str, version)))
-PY
-)
-[ "${#versions[@]}" = 3 ] || fail "the validator knows no three versions"
-
-# Kinds that the cluster learns from others; their schemas are not the validator's.
-others='VerticalPodAutoscaler|Certificate|ExternalSecret|ServiceMonitor|HTTPRoute'
-validate() { # file
-  local version unknown
-  for version in "${versions[@]}"; do
-    kubernetes-validate --strict --quiet -k "$version" "$1" >"$work/out" 2>&1 || { cat "$work/out"; fail "$1"; }
-    unknown=$(grep "Couldn't find schema" "$work/out" | grep -Ev "kind ($others) " || true)
-    [ -z "$unknown" ] || fail "$unknown"
-  done
-}
-
-rendered=0
 render() { # name, folder
   kubectl kustomize "$2" >"$work/$1.yaml"
   [ -s "$work/$1.yaml" ] || fail "$2 renders nothing"
-  validate "$work/$1.yaml"
-  rendered=$((rendered + 1))
+}
+
+# What somebody's own overlay would be: all bases, with some components.
+compose() { # name, components
+  local name=$1 folder=$work/overlays/$1 base component
+  shift
+  mkdir -p "$folder"
+  {
+    printf 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: somewhere\nresources:\n'
+    for base in base/*/; do printf '  - %s\n' "$(realpath --relative-to="$folder" "$base")"; done
+    printf 'components:\n'
+    for component in "$@"; do printf '  - %s\n' "$(realpath --relative-to="$folder" "components/$component")"; done
+    printf 'images:\n'
+    for base in base/*/; do printf '  - {name: portico-%s, newTag: "1"}\n' "$(basename "$base")"; done
+  } >"$folder/kustomization.yaml"
+  render "$name" "$folder"
+}
+
+# Of each of these, one: two ways in, two ways to encrypt, and a Redis whose secret is made here or elsewhere.
+first=(ingress mutual-tls external-secrets)
+second=(gateway-api mesh redis)
+others() { # of the components, those that are none of these
+  printf '%s\n' "${components[@]}" | grep -vxFf <(printf '%s\n' "$@")
+}
+alternatives() { # whether the two are
+  local i
+  for i in "${!first[@]}"; do
+    if [ "$1 $2" = "${first[i]} ${second[i]}" ] || [ "$2 $1" = "${first[i]} ${second[i]}" ]; then return 0; fi
+  done
+  return 1
 }
 
 for overlay in overlays/*/; do render "$(basename "$overlay")" "$overlay"; done
 for base in base/*/; do render "base-$(basename "$base")" "$base"; done
-# Each component on all the bases, as somebody's own overlay would use it.
-for component in components/*/; do
-  mkdir -p "$work/overlay"
-  printf 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n' >"$work/overlay/kustomization.yaml"
-  for base in base/*/; do
-    printf '  - %s\n' "$(realpath --relative-to="$work/overlay" "$base")" >>"$work/overlay/kustomization.yaml"
+mapfile -t components < <(cd components && printf '%s\n' *)
+for one in "${!components[@]}"; do
+  compose "with-${components[one]}" "${components[one]}"
+  for other in "${components[@]:one + 1}"; do
+    alternatives "${components[one]}" "$other" || compose "with-${components[one]}-$other" "${components[one]}" "$other"
   done
-  printf 'components:\n  - %s\n' "$(realpath --relative-to="$work/overlay" "$component")" >>"$work/overlay/kustomization.yaml"
-  render "component-$(basename "$component")" "$work/overlay"
 done
+mapfile -t together < <(others "${second[@]}")
+compose with-all "${together[@]}"
+mapfile -t together < <(others "${first[@]}")
+compose with-all-others "${together[@]}"
 
+"$python" check/validate.py "$work"/*.yaml
+"$python" check/pods.py "$work"/*.yaml
+
+# The flows of every rendering must be allowed on both sides; the README shows those of two.
+for rendered in "$work"/*.yaml; do
+  name=$(basename "$rendered" .yaml)
+  "$python" check/flows.py <"$rendered" >"$work/$name.flows" || fail "the policies of $name"
+done
 for overlay in dev prod; do
-  kubectl kustomize "overlays/$overlay" | "$python" check/flows.py >"$work/$overlay.flows"
   sed -n "/<!-- flows: $overlay -->/,/<!-- end -->/p" README.md | sed -n 's/^| \(.* | .* | .*\) |$/\1/p' | tail -n +2 \
     >"$work/$overlay.table"
   diff -u "$work/$overlay.table" "$work/$overlay.flows" \
     || fail "the table of flows of $overlay in README.md is not what the policies say"
 done
-"$python" check/pods.py "$work"/*.yaml
-echo "$rendered renderings valid for Kubernetes ${versions[*]}; flows and pods as they should be"
+
+scan() { # options, and behind -- what
+  local options=()
+  while [ "$1" != -- ]; do options+=("$1"); shift; done
+  shift
+  mkdir "$work/scan"
+  cp "$@" "$work/scan"
+  checkov --skip-download --quiet --compact --framework kubernetes --config-file check/checkov.yaml --directory "$work/scan" \
+    "${options[@]}" || fail 'checkov: see above'
+  rm -r "$work/scan"
+}
+scan -- "$work"/{prod,staging,with-all,with-all-others}.yaml
+# The images of `dev` are built on the machine and have no other tag.
+scan --skip-check CKV_K8S_14,CKV_K8S_15,CKV_K8S_43 -- "$work/dev.yaml"

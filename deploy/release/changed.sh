@@ -1,8 +1,14 @@
 #!/usr/bin/env bash
 # Prints, as a JSON array, the services whose image a change touches: `changed.sh BASE [HEAD]`. Without a base that
-# git knows, all of them.
+# git knows, all of them. With --output before it, as the output `services` of a workflow's step.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+if [ "${1:-}" = --output ]; then
+  shift
+  services=$(deploy/release/changed.sh "$@")
+  echo "services=$services" >>"$GITHUB_OUTPUT"
+  exit
+fi
 base=${1:-} head=${2:-HEAD}
 all=(gateway user auth standalone)
 

@@ -4,7 +4,8 @@
   mixed.py PREVIOUS CURRENT      folders with portico-gateway, portico-user, portico-auth; PREVIOUS also with journeys
 
 A release of one service meets the others as they were: so each is released alone, and each is taken back alone, on
-the schema that stays. Whatever the release before promised its clients must hold in each of these mixes.
+the schema that stays. Whatever the release before promised its clients must hold in each of these mixes. At last all of
+this release serve, are taken back together, and the release before goes on with the databases that they wrote.
 Needs the programs of PostgreSQL and Redis. Everything listens on loopback and ends with the script.
 """
 
@@ -41,8 +42,38 @@ def main(previous, current):
                     break
                 print(output)
             failed += not passed
-    print(f"{len(mixes) - failed} passed, {failed} failed")
+        failed += not rolled_back(stores, releases)
+    print(f"{len(mixes) + 1 - failed} passed, {failed} failed")
     return failed != 0
+
+
+def rolled_back(stores, releases):
+    """Whether the release before goes on where this one was taken back: on its schema, with what it has written."""
+    began, email = time.monotonic(), "somebody@example.org"
+    with System(stores, releases, set(SERVICES)) as new:
+        passed, output = new.journeys()
+        person = {"email": email, "password": "a passphrase of many words"}
+        new.ask("/api/v1/auth/register", person)
+        new.wait("auth", new.request("/api/v1/auth/login", person))
+        tokens = new.ask("/api/v1/auth/login", person)
+    faults = [] if passed else [f"the journeys fail on this release alone\n{output}"]
+    with System(stores, releases, set(), after=new) as old:
+        # Told to, as `helm rollback` does, the release before leaves the newer schema alone.
+        for service in DATABASES:
+            old.run("previous", service, "migrate")
+        try:
+            old.ask("/api/v1/auth/login", person)
+            if old.ask("/api/v1/users/me", token=tokens["accessToken"])["email"] != email:
+                faults.append("a token opens somebody else's account")
+            old.ask("/api/v1/auth/refresh", {"refreshToken": tokens["refreshToken"]})
+        except OSError as error:
+            faults.append(f"whoever came under the new release is lost: {error}\n{old.logs_of_all()}")
+        passed, output = old.journeys()
+        faults += [] if passed else [f"the journeys fail afterwards\n{output}"]
+    verdict = "FAILS " if faults else "passes"
+    print(f"  {verdict}  all of before, on the databases of the new ({time.monotonic() - began:.0f} s)", flush=True)
+    print(*faults, sep="\n", end="\n" if faults else "")
+    return not faults
 
 
 class Stores:
@@ -94,10 +125,11 @@ class Stores:
 
 
 class System:
-    """The three services, those named in `new` of this release and the others of the one before."""
+    """The three services, those named in `new` of this release and the others of the one before. With `after`, where that
+    system was, and on its databases as they are."""
 
-    def __init__(self, stores, releases, new):
-        self.stores, self.releases, self.new = stores, releases, new
+    def __init__(self, stores, releases, new, after=None):
+        self.stores, self.releases, self.new, self.after = stores, releases, new, after
 
     def __enter__(self):
         self.stack = contextlib.ExitStack()
@@ -113,7 +145,31 @@ class System:
         self.stack.close()
 
     def start(self):
-        rest, user, auth, *ops = free_ports(3 + len(SERVICES))
+        if self.after:
+            self.url, self.password, self.environment = self.after.url, self.after.password, self.after.environment
+            self.ops = self.after.ops
+        else:
+            self.prepare()
+        ops = self.ops
+        for service, port in zip(SERVICES, ops):
+            self.serve("current" if service in self.new else "previous", service, port)
+        for service, port in zip(SERVICES, ops):
+            self.wait(service, f"http://127.0.0.1:{port}/ready")
+        self.wait("gateway", f"{self.url}/ready")
+        # The first administrator is an account like others: it comes by way of the user service.
+        self.wait("auth", self.request("/api/v1/auth/login", {"email": ADMIN, "password": self.password}))
+
+    def request(self, path, body=None, token=None):
+        headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
+        return urllib.request.Request(self.url + path, json.dumps(body).encode() if body else None, headers)
+
+    def ask(self, path, body=None, token=None):
+        with urllib.request.urlopen(self.request(path, body, token), timeout=20) as answer:
+            return json.loads(answer.read())
+
+    def prepare(self):
+        """Databases, migrated by those who will use them, and settings."""
+        rest, user, auth, *self.ops = free_ports(3 + len(SERVICES))
         self.url = f"http://127.0.0.1:{rest}"
         self.password = base64.b64encode(os.urandom(18)).decode()
         # Settings that both releases know.
@@ -139,15 +195,6 @@ class System:
             self.run("previous", service, "migrate")
             if taken_back or service in self.new:
                 self.run("current", service, "migrate")
-        for service, port in zip(SERVICES, ops):
-            self.serve("current" if service in self.new else "previous", service, port)
-        for service, port in zip(SERVICES, ops):
-            self.wait(service, f"http://127.0.0.1:{port}/ready")
-        self.wait("gateway", f"{self.url}/ready")
-        # The first administrator is an account like others: it comes by way of the user service.
-        credentials = json.dumps({"email": ADMIN, "password": self.password}).encode()
-        sign_in = urllib.request.Request(f"{self.url}/api/v1/auth/login", credentials, {"content-type": "application/json"})
-        self.wait("auth", sign_in)
 
     def run(self, release, service, command):
         with open(f"{self.logs}/{service}.log", "a") as log:
@@ -180,7 +227,10 @@ class System:
             program, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300
         )
         passed = ended.returncode == 0 and "1 passed" in ended.stdout
-        return passed, ended.stdout + "".join(f"\n-- {service}\n{self.log(service)}" for service in SERVICES)
+        return passed, ended.stdout + self.logs_of_all()
+
+    def logs_of_all(self):
+        return "".join(f"\n-- {service}\n{self.log(service)}" for service in SERVICES)
 
     def log(self, service):
         return pathlib.Path(f"{self.logs}/{service}.log").read_text()[-3000:]

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings one service of a release to a new image and holds it against the journeys; takes it back when they fail.
 #   rollout.sh SERVICE DIGEST NAMESPACE     SERVICE: gateway, user or auth; DIGEST: sha256:…
-# Wants a context of kubectl that reaches the cluster, helm, cargo for the journeys, and in E2E_ADMIN_EMAIL and
+# Wants a context of kubectl that reaches the cluster (with CLUSTER, the name of one of EKS, it makes one), helm, cargo for the journeys, and in E2E_ADMIN_EMAIL and
 # E2E_ADMIN_PASSWORD an administrator of that environment. With E2E_URL the journeys go there; without, through a
 # port-forward. JOURNEYS=skip leaves them out.
 set -euo pipefail
@@ -12,6 +12,7 @@ service=$1 digest=$2 namespace=$3 release=portico
 case $service in gateway | user | auth) ;; *) fail "SERVICE: $service is none of gateway, user and auth" ;; esac
 [[ $digest =~ ^sha256:[0-9a-f]{64}$ ]] || fail "DIGEST: $digest is no sha256:<64 hexadecimal digits>"
 
+[ -z "${CLUSTER:-}" ] || aws eks update-kubeconfig --name "$CLUSTER"
 before=$(helm --namespace "$namespace" list --filter "^$release\$" --output json | python3 -c 'import json, sys; found = json.load(sys.stdin); print(found[0]["revision"] if found else "")')
 [ -n "$before" ] || fail "no release $release in the namespace $namespace: install the chart first"
 

@@ -39,7 +39,8 @@ def names(peer, pods):
     if peer is None:
         return ["anywhere"]
     if "ipBlock" in peer:
-        return [peer["ipBlock"]["cidr"]]
+        block = peer["ipBlock"]
+        return [" but ".join([block["cidr"], *([", ".join(block["except"])] if "except" in block else [])])]
     space = (peer.get("namespaceSelector") or {}).get("matchLabels")
     if space:
         return [space["kubernetes.io/metadata.name"]]
@@ -51,8 +52,9 @@ def main():
     # Containers' ports by name, to write every port as a number.
     ports, pods = {}, []
     for each in objects:
-        template = each.get("spec", {}).get("template")
-        if not template:
+        spec = each.get("spec", {})
+        template = spec.get("jobTemplate", {}).get("spec", spec).get("template")
+        if not template or "containers" not in template.get("spec", {}):
             continue
         component = template["metadata"]["labels"][COMPONENT]
         pods.append(component)

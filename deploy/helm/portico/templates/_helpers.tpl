@@ -58,11 +58,26 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 {{- $ports := include "portico.ports" $name | fromJson -}}
 {{- $config := dict "LOG__FORMAT" "json" "OPS__LISTEN" (printf "0.0.0.0:%v" $ports.ops) -}}
 {{- $_ := set $config (printf "%s__LISTEN" (upper $name)) (printf "0.0.0.0:%v" $ports.port) -}}
-{{- if ne $name "user" }}{{ $_ := set $config "USER__URL" (printf "http://%s-user:50051" $full) }}{{ end -}}
-{{- if ne $name "auth" }}{{ $_ := set $config "AUTH__URL" (printf "http://%s-auth:50052" $full) }}{{ end -}}
-{{- if eq $name "auth" -}}
+{{- $tls := $root.Values.mutualTls.enabled -}}
+{{- /* A service's own URL, too, with TLS: none may be plain then. */ -}}
+{{- if or $tls (ne $name "user") }}{{ $_ := set $config "USER__URL" (printf "%s://%s-user:50051" ($tls | ternary "https" "http") $full) }}{{ end -}}
+{{- if or $tls (ne $name "auth") }}{{ $_ := set $config "AUTH__URL" (printf "%s://%s-auth:50052" ($tls | ternary "https" "http") $full) }}{{ end -}}
+{{- /* Whom tokens are from: auth says so, and the others take no other's. */ -}}
 {{- $_ := set $config "AUTH__ISSUER" $root.Values.auth.issuer -}}
+{{- if eq $name "auth" -}}
 {{- $_ := set $config "AUTH__BOOTSTRAP_ADMIN_EMAIL" $root.Values.auth.administrator -}}
+{{- $_ := set $config "AUTH__MAIL_DIR" "/var/lib/portico/mail" -}}
+{{- if $root.Values.smtp.enabled }}{{ $_ := set $config "AUTH__MAIL_FROM" $root.Values.smtp.from }}{{ end -}}
+{{- end -}}
+{{- if eq $name "gateway" -}}
+{{- $_ := set $config "GATEWAY__DRAIN_DELAY_SECONDS" "5" -}}
+{{- if and $root.Values.trustedProxies (or $root.Values.ingress.enabled $root.Values.gatewayApi.enabled) -}}
+{{- $_ := set $config "GATEWAY__TRUSTED_PROXIES" $root.Values.trustedProxies -}}
+{{- end -}}
+{{- end -}}
+{{- with $root.Values.tracing.endpoint -}}
+{{- $_ := set $config "OTEL_EXPORTER_OTLP_ENDPOINT" . -}}
+{{- $_ := set $config "OTEL_TRACES_SAMPLER" "parentbased_always_on" -}}
 {{- end -}}
 {{- if and (eq $name "gateway") $root.Values.gateway.upstreams -}}
 {{- $pairs := list -}}

@@ -140,3 +140,18 @@ module "dns" {
   oidc_issuer       = module.cluster.oidc_issuer
   tags              = local.tags
 }
+
+module "chart" {
+  source         = "../../modules/chart"
+  host           = var.host
+  network_cidr   = module.network.cidr
+  secrets_prefix = "portico/prod"
+  redis_address  = module.cache.address
+  databases = {
+    for service, database in module.database : service => {
+      address = database.address
+      name    = database.name
+      secret  = database.password_secret_arn
+    }
+  }
+}

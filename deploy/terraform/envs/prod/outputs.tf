@@ -7,12 +7,7 @@ output "cluster_name" {
 
 output "chart_values" {
   description = "For `helm install --values`: `terraform output -raw chart_values`."
-  value = yamlencode({
-    auth            = { issuer = "https://${var.host}" }
-    ingress         = { enabled = true, host = var.host }
-    externalSecrets = { enabled = true }
-    networkPolicy   = { storesCidr = module.network.cidr }
-  })
+  value       = module.chart.values
 }
 
 output "databases" {

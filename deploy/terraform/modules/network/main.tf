@@ -1,14 +1,11 @@
 # A network over several zones: public subnets for load balancers and NAT, private ones for the nodes,
 # and database subnets without a way out.
 
-locals {
-  zones = { for index, zone in var.zones : zone => index }
-  # The block is cut into 16 parts of equal size: 0 to 3 public, 4 to 7 private, 8 to 11 databases.
-  public_cidrs   = { for zone, index in local.zones : zone => cidrsubnet(var.cidr, 4, index) }
-  private_cidrs  = { for zone, index in local.zones : zone => cidrsubnet(var.cidr, 4, index + 4) }
-  database_cidrs = { for zone, index in local.zones : zone => cidrsubnet(var.cidr, 4, index + 8) }
-  # One NAT gateway per zone keeps a zone's loss within it; one for all costs a third.
-  nat_zones = var.single_nat_gateway ? slice(var.zones, 0, 1) : var.zones
+module "subnets" {
+  source             = "../subnets"
+  cidr               = var.cidr
+  zones              = var.zones
+  single_nat_gateway = var.single_nat_gateway
 }
 
 resource "aws_vpc" "this" {
@@ -30,7 +27,7 @@ resource "aws_internet_gateway" "this" {
 }
 
 resource "aws_subnet" "public" {
-  for_each          = local.public_cidrs
+  for_each          = module.subnets.public
   vpc_id            = aws_vpc.this.id
   availability_zone = each.key
   cidr_block        = each.value
@@ -38,7 +35,7 @@ resource "aws_subnet" "public" {
 }
 
 resource "aws_subnet" "private" {
-  for_each          = local.private_cidrs
+  for_each          = module.subnets.private
   vpc_id            = aws_vpc.this.id
   availability_zone = each.key
   cidr_block        = each.value
@@ -46,7 +43,7 @@ resource "aws_subnet" "private" {
 }
 
 resource "aws_subnet" "database" {
-  for_each          = local.database_cidrs
+  for_each          = module.subnets.database
   vpc_id            = aws_vpc.this.id
   availability_zone = each.key
   cidr_block        = each.value
@@ -54,13 +51,13 @@ resource "aws_subnet" "database" {
 }
 
 resource "aws_eip" "nat" {
-  for_each = toset(local.nat_zones)
+  for_each = toset(module.subnets.nat_zones)
   domain   = "vpc"
   tags     = merge(var.tags, { Name = "${var.name}-nat-${each.key}" })
 }
 
 resource "aws_nat_gateway" "this" {
-  for_each      = toset(local.nat_zones)
+  for_each      = toset(module.subnets.nat_zones)
   allocation_id = aws_eip.nat[each.key].id
   subnet_id     = aws_subnet.public[each.key].id
   tags          = merge(var.tags, { Name = "${var.name}-${each.key}" })
@@ -85,16 +82,16 @@ resource "aws_route_table_association" "public" {
 }
 
 resource "aws_route_table" "private" {
-  for_each = local.zones
+  for_each = toset(var.zones)
   vpc_id   = aws_vpc.this.id
   tags     = merge(var.tags, { Name = "${var.name}-private-${each.key}" })
 }
 
 resource "aws_route" "private" {
-  for_each               = local.zones
+  for_each               = toset(var.zones)
   route_table_id         = aws_route_table.private[each.key].id
   destination_cidr_block = "0.0.0.0/0"
-  nat_gateway_id         = aws_nat_gateway.this[var.single_nat_gateway ? local.nat_zones[0] : each.key].id
+  nat_gateway_id         = aws_nat_gateway.this[module.subnets.nat_zone[each.key]].id
 }
 
 resource "aws_route_table_association" "private" {

@@ -25,5 +25,5 @@ output "database_subnet_ids" {
 
 output "database_cidrs" {
   description = "Their blocks, for the NetworkPolicy that lets services reach them."
-  value       = [for zone in var.zones : local.database_cidrs[zone]]
+  value       = [for zone in var.zones : module.subnets.database[zone]]
 }
