@@ -89,7 +89,9 @@ take_spans() { upstream collector "$collector" "${ports[5]}" "${ports[6]}"; }
 
 upstream service "$user" "$auth" "${ports[7]}"
 take_spans
-start gateway env MALLOC_ARENA_MAX=2 "GATEWAY__LISTEN=127.0.0.1:$gateway" "OPS__LISTEN=127.0.0.1:$ops" \
+# Counted as always, and too large to be reached.
+limits='public=address:50000000/1m,authenticated=account:50000000/1m client:50000000/1m'
+start gateway env MALLOC_ARENA_MAX=2 "GATEWAY__RATE_LIMITS=$limits" "GATEWAY__LISTEN=127.0.0.1:$gateway" "OPS__LISTEN=127.0.0.1:$ops" \
   "USER__URL=http://127.0.0.1:$user" "AUTH__URL=http://127.0.0.1:$auth" \
   "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:$collector" OTEL_TRACES_SAMPLER=always_on \
   "$target/portico-gateway"

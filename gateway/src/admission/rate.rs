@@ -55,7 +55,8 @@ struct Rule {
     by: By,
     /// How the limit is called, for the caller and the log: `credentials-address`.
     name: String,
-    /// What keys begin with.
+    /// What keys begin with. The limit itself is in it: what was counted of another one, perhaps of a longer
+    /// period, would refuse what this one allows.
     prefix: String,
     rates: Vec<Rate>,
     policy: HeaderValue,
@@ -186,9 +187,13 @@ impl Rule {
             .iter()
             .map(|rate| format!("\"{name}\";q={};w={}", rate.limit, rate.period.as_secs()));
         let policy = items.collect::<Vec<_>>().join(", ");
+        let counted = rates
+            .iter()
+            .map(|rate| format!("{}/{}", rate.limit, rate.period.as_millis()));
+        let counted = counted.collect::<Vec<_>>().join("+");
         Self {
             by,
-            prefix: format!("rate:{{{class}:{}:", by.name()),
+            prefix: format!("rate:{{{class}:{}:{counted}:", by.name()),
             policy: HeaderValue::try_from(policy).expect("names and numbers are visible ASCII"),
             name,
             rates,

@@ -55,7 +55,11 @@ impl<'w> Reader<'w> {
     }
 
     /// The next field's number and value; `None` at the end.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "a call for each field, whose answer goes through memory, costs as much as the field"
+    )]
+    #[inline(always)]
     pub fn next(&mut self) -> Read<Option<(u32, Value<'w>)>> {
         let [first, rest @ ..] = self.bytes else {
             return Ok(None);
