@@ -28,9 +28,9 @@ use crate::init::{Error, variable};
 /// How many spans may wait when `OTEL_BSP_MAX_QUEUE_SIZE` does not say.
 const QUEUE: usize = 2048;
 
-/// How many go in one message when `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` does not say: half of what the SDK would
-/// send, for which it takes half of the memory.
-const BATCH: usize = 256;
+/// How many go in one message when `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` does not say: a quarter of what the SDK would
+/// send, for which it takes a quarter of the memory.
+const BATCH: usize = 128;
 
 static THE_QUEUE: OnceLock<Arc<Queue>> = OnceLock::new();
 
