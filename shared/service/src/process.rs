@@ -22,7 +22,7 @@ pub use healthcheck::healthcheck;
 use portico_telemetry::Telemetry;
 pub use signal::Signals;
 use tokio::{net::TcpListener, runtime::Handle};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{Backend, Clock, Config, Frame, Shape, grpc, ops::Ops, tls};
 
@@ -60,7 +60,9 @@ pub struct Process {
     pub telemetry: Telemetry,
     started: Instant,
     failed: Arc<AtomicBool>,
-    /// Cancelled when everything else has ended: whoever watches a stop needs the ops port until then.
+    /// The ops port's tasks, and what ends them when all others have ended: whoever watches a stop needs the port
+    /// until then.
+    ops: TaskTracker,
     over: CancellationToken,
 }
 
@@ -156,6 +158,7 @@ impl Process {
             telemetry,
             started,
             failed: Arc::default(),
+            ops: TaskTracker::new(),
             over: CancellationToken::new(),
             config,
         };
@@ -166,7 +169,7 @@ impl Process {
         let readiness = process.frame.readiness.clone();
         let ops = Ops::new(process.telemetry.clone(), readiness);
         let serving = ops.start(listener, process.over.clone())?;
-        tokio::spawn(process.guarded("ops", serving));
+        process.ops.spawn(process.guarded("ops", serving));
         Ok(process)
     }
 
@@ -261,6 +264,9 @@ impl Process {
             () = signals.next() => tracing::warn!("stopped at once, at a second signal"),
         }
         self.over.cancel();
+        self.ops.close();
+        // It ends at once; if not, the process does.
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.ops.wait()).await;
     }
 }
 
