@@ -46,6 +46,8 @@ class System:
         self.environment = {
             "PATH": os.environ["PATH"],
             "RUST_LOG": "warn",
+            # As the images set it.
+            "MALLOC_ARENA_MAX": "2",
             "USER__DATABASE_URL": f"{url}/users",
             "AUTH__DATABASE_URL": f"{url}/auth",
             "AUTH__MASTER_KEY": base64.b64encode(os.urandom(32)).decode(),

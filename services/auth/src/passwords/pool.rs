@@ -1,12 +1,12 @@
 //! A bounded number of hashings at once, and a bounded number of callers who wait for one.
 
 use std::{
-    io,
+    collections::VecDeque,
+    fmt, io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
-        mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     thread,
     time::{Duration, Instant},
@@ -32,8 +32,25 @@ pub(crate) struct Pool {
     running: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
-    jobs: Sender<Job>,
+    jobs: Arc<Entrance>,
 }
+
+/// What the threads have to do. Each of them waits for it by itself, and so knows how long it had nothing.
+#[derive(Default)]
+struct Jobs {
+    queue: Mutex<Queue>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// Never more than there are threads, since whoever adds one has a permit of `running`.
+    jobs: VecDeque<Job>,
+    closed: bool,
+}
+
+/// The way to the threads, which end when the last clone of the pool is gone.
+struct Entrance(Arc<Jobs>);
 
 /// The queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,20 +71,19 @@ impl Pool {
         metrics::gauge!("auth_hashing_queue_limit").set(show(queue));
         metrics::gauge!("auth_hashing_queue").set(0);
         let room = threads.saturating_add(queue).min(Semaphore::MAX_PERMITS);
-        // Never longer than there are threads, since whoever sends has a permit of `running`.
-        let (jobs, taken) = mpsc::channel();
-        let taken = Arc::new(Mutex::new(taken));
+        let jobs = Arc::<Jobs>::default();
+        let entrance = Entrance(Arc::clone(&jobs));
         for number in 0..threads {
-            let taken = Arc::clone(&taken);
+            let jobs = Arc::clone(&jobs);
             thread::Builder::new()
                 .name(format!("hashing-{number}"))
-                .spawn(move || serve(&taken))?;
+                .spawn(move || serve(&jobs))?;
         }
         Ok(Self {
             running: Arc::new(Semaphore::new(threads.min(Semaphore::MAX_PERMITS))),
             admitted: Arc::new(Semaphore::new(room)),
             waiting: Arc::default(),
-            jobs,
+            jobs: Arc::new(entrance),
         })
     }
 
@@ -101,7 +117,7 @@ impl Pool {
             // Nobody may be waiting any more.
             answer.send(result).ok();
         });
-        self.jobs.send(job).map_err(|_| LATER)?;
+        self.jobs.0.add(job);
         // There is no answer only when the work panicked.
         answered.await.map_err(|_| LATER)
     }
@@ -115,24 +131,62 @@ impl Pool {
     }
 }
 
+impl Jobs {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, job: Job) {
+        self.queue().jobs.push_back(job);
+        self.more.notify_one();
+    }
+
+    /// Waits for the next job, not for ever.
+    fn next(&self, patience: Duration) -> Next {
+        let idle = |queue: &mut Queue| queue.jobs.is_empty() && !queue.closed;
+        let waited = self.more.wait_timeout_while(self.queue(), patience, idle);
+        let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        match queue.jobs.pop_front() {
+            Some(job) => Next::Job(job),
+            None if queue.closed => Next::Closed,
+            None => Next::Nothing,
+        }
+    }
+}
+
+enum Next {
+    Job(Job),
+    Nothing,
+    Closed,
+}
+
+impl Drop for Entrance {
+    fn drop(&mut self) {
+        self.0.queue().closed = true;
+        self.0.more.notify_all();
+    }
+}
+
+impl fmt::Debug for Entrance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Entrance")
+    }
+}
+
 /// Works until the pool is gone.
-fn serve(jobs: &Mutex<Receiver<Job>>) {
+fn serve(jobs: &Jobs) {
     stand_back();
     let mut memory = Memory::default();
     loop {
-        let next = jobs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .recv_timeout(IDLE);
-        match next {
-            Ok(job) => {
+        match jobs.next(IDLE) {
+            Next::Job(job) => {
                 // A fault in one job must not cost the pool a thread.
                 if catch_unwind(AssertUnwindSafe(|| job(&mut memory))).is_err() {
                     tracing::error!("hashing panicked");
                 }
             }
-            Err(RecvTimeoutError::Timeout) => memory.release(),
-            Err(RecvTimeoutError::Disconnected) => return,
+            Next::Nothing => memory.release(),
+            Next::Closed => return,
         }
     }
 }
@@ -233,6 +287,27 @@ mod tests {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         assert_eq!(pool.running.available_permits(), processors);
         assert_eq!(pool.run(|_| 1).await, Ok(1));
+    }
+
+    #[test]
+    fn every_thread_notices_that_there_is_nothing_to_do() {
+        const SHORT: Duration = Duration::from_millis(20);
+        let jobs = Jobs::default();
+        thread::scope(|threads| {
+            let waiting = [(); 3].map(|()| threads.spawn(|| jobs.next(SHORT)));
+            for thread in waiting {
+                assert!(matches!(thread.join(), Ok(Next::Nothing)));
+            }
+        });
+        jobs.add(Box::new(|_| {}));
+        let entrance = Entrance(Arc::new(jobs));
+        let jobs = Arc::clone(&entrance.0);
+        drop(entrance);
+        assert!(
+            matches!(jobs.next(SHORT), Next::Job(_)),
+            "what was there is done"
+        );
+        assert!(matches!(jobs.next(SHORT), Next::Closed));
     }
 
     #[tokio::test]
