@@ -75,10 +75,11 @@ impl Limit {
         } else if self.late * 2 > self.answers {
             self.now = (self.now - step).max(FEWEST.min(self.most));
         } else {
-            let wanted_and_borne = self.pressed && self.late * 5 <= self.answers;
-            let forgotten = !self.pressed && self.now < FIRST;
-            if wanted_and_borne || forgotten {
-                self.now = (self.now + step).min(self.most);
+            let more = (self.now + step).min(self.most);
+            if self.pressed && self.late * 5 <= self.answers {
+                self.now = more;
+            } else if !self.pressed && self.now < FIRST {
+                self.now = more.min(FIRST);
             }
         }
         self.was_pressed = self.pressed;
