@@ -97,16 +97,15 @@ impl Writer<'_> {
         while let Some((number, value)) = reader.next()? {
             match number {
                 1 if scalar::fits(key.kind, value) => entry.key.value = Some(value),
-                2 if scalar::fits(held.kind, value) => {
-                    if !self.belongs(held.kind, value) {
-                        return Ok(None);
-                    }
-                    entry.add(value);
-                }
+                2 if scalar::fits(held.kind, value) => entry.add(value),
                 _ => {}
             }
         }
-        Ok(Some(entry))
+        // Of several values the last one counts.
+        let belongs = entry
+            .value
+            .is_none_or(|value| self.is_named(held.kind, value));
+        Ok(belongs.then_some(entry))
     }
 
     /// Writes key, colon and value.

@@ -265,10 +265,16 @@ fn closed_enums_have_no_other_values() {
         });
         put_bytes(6, &entry, out);
         put_bytes(6, &made(|out| put_str(1, "k", out)), out);
+        let overwritten = made(|out| {
+            put_str(1, "o", out);
+            varint(2, 9, out);
+            varint(2, 2, out);
+        });
+        put_bytes(6, &overwritten, out);
     });
     assert_eq!(
         json("Legacy", &bytes),
-        r#"{"closed":"TWO","closedList":["ONE","TWO"],"closedMap":{"k":"ONE"}}"#
+        r#"{"closed":"TWO","closedList":["ONE","TWO"],"closedMap":{"k":"ONE","o":"TWO"}}"#
     );
 }
 
