@@ -14,7 +14,7 @@ started=()
 finish() {
   status=$?
   trap - EXIT
-  [ "${#started[@]}" = 0 ] || docker rm --force "${started[@]}" >/dev/null
+  [ "${#started[@]}" = 0 ] || docker rm --force "${started[@]}" >/dev/null 2>&1 || true
   rm -rf "$work"
   exit "$status"
 }
