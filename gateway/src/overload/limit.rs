@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::pace::Came;
 
 /// The limit at first, to which it also returns when nothing is the matter.
-const FIRST: usize = 256;
+const FIRST: usize = 128;
 
 /// However slow an upstream is, so many are tried.
 const FEWEST: usize = 4;
