@@ -6,5 +6,6 @@ mod guard;
 mod keys;
 mod policies;
 mod remembered;
+mod signatures;
 mod tokens;
 mod world;

@@ -268,3 +268,22 @@ impl World {
         self.signer.token(&claims_with(changes))
     }
 }
+
+/// Why a token is refused.
+pub async fn refused(world: &World, token: &str) -> Reason {
+    match world.verifier.verify(token).await {
+        Ok(caller) => panic!("let {caller:?} in by {token}"),
+        Err(refusal) => refusal.reason(),
+    }
+}
+
+/// The parts of a good token.
+pub fn parts(world: &World) -> (String, String, String) {
+    let token = world.signer.token(&claims());
+    let mut parts = token.split('.').map(str::to_owned);
+    (
+        parts.next().unwrap(),
+        parts.next().unwrap(),
+        parts.next().unwrap(),
+    )
+}
