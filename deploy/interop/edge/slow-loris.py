@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds many slow connections to a gateway, and checks that it refuses or ends them, and serves others meanwhile.
+"""Holds many slow connections to a gateway, and checks that it ends them and serves others meanwhile.
 
 usage: slow-loris.py HOST PORT HEAD_TIMEOUT REQUEST_TIMEOUT CONNECTIONS
 

@@ -17,8 +17,8 @@ def main():
     options.add_argument("--seconds", type=int, default=15)
     options.add_argument("--times", type=float, default=3, help="of what can be answered")
     options = options.parse_args()
-    # What is beyond an upstream's strength is to be refused here, and not what is beyond a limit.
-    limits = "public=none,authenticated=none,refused=none"
+    # Counted as always, and too large to be reached: what is beyond an upstream's strength is to be refused here.
+    limits = "public=address:50000000/1m,authenticated=account:50000000/1m"
     with Fleet(options.bin, GATEWAY__WORKERS="1", GATEWAY__RATE_LIMITS=limits) as fleet:
         holds = run(fleet, options)
     sys.exit(0 if holds else "FAILED")
