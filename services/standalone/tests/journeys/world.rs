@@ -30,7 +30,7 @@ pub const QUICK: [(&str, &str); 7] = [
     ("AUTH__GUESSES_PER_ACCOUNT", "1000"),
     ("AUTH__GUESSES_PER_ADDRESS", "0"),
     ("AUTH__MAILS_PER_ADDRESS", "0"),
-    ("GATEWAY__RATE_LIMITS", "credentials=none"),
+    ("GATEWAY__RATE_LIMITS", "credentials=address:100000/1m"),
 ];
 
 /// A running system.

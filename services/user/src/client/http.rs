@@ -2,7 +2,7 @@
 
 use std::{io, path::Path, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Empty, StreamBody, combinators::UnsyncBoxBody};
@@ -41,9 +41,9 @@ pub struct Answer {
 /// The connection failed, or was cut.
 #[derive(Debug, Error)]
 pub enum Failure {
-    #[error("{0}")]
+    #[error(transparent)]
     Request(#[from] legacy::Error),
-    #[error("the answer was cut off: {0}")]
+    #[error("the answer was cut off")]
     Cut(#[from] hyper::Error),
     #[error("nothing was said for {} s", SILENCE.as_secs())]
     Silence(#[from] tokio::time::error::Elapsed),
@@ -114,7 +114,7 @@ pub fn nothing() -> Body {
 /// The rest of a file.
 pub fn rest_of(file: File) -> Body {
     let pieces = stream::try_unfold(file, async |mut file| {
-        let mut piece = bytes::BytesMut::with_capacity(PIECE);
+        let mut piece = BytesMut::with_capacity(PIECE);
         let more = file.read_buf(&mut piece).await? > 0;
         Ok(more.then(|| (Frame::data(piece.freeze()), file)))
     });
