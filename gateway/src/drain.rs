@@ -10,12 +10,11 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{
-    body::{BodySize, BoxBody, MessageBody},
-    dev::Payload,
-};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use bytes::Bytes;
 use tokio::time::sleep;
+
+use crate::payload::Payload;
 
 /// How long nothing may have been on its way until everything counts as sent: what was handed over
 /// last may still be in a connection's buffer.
@@ -34,9 +33,8 @@ pub struct Open(Drain);
 pub struct Answer {
     body: BoxBody,
     _open: Open,
-    /// What of the request's body nobody read. It is given up with the answer and not before: actix would
-    /// then wait for its end, however long that took, where it now closes the connection.
-    _unread: Payload,
+    /// The request's own body, of which something may be unread.
+    _payload: Payload,
 }
 
 impl Drain {
@@ -68,11 +66,11 @@ impl Drop for Open {
 
 impl Open {
     /// Goes on counting until the body is sent.
-    pub fn until_sent(self, body: BoxBody, unread: Payload) -> Answer {
+    pub fn until_sent(self, body: BoxBody, payload: Payload) -> Answer {
         Answer {
             body,
             _open: self,
-            _unread: unread,
+            _payload: payload,
         }
     }
 }
@@ -94,6 +92,7 @@ impl MessageBody for Answer {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::dev;
     use tokio::time::timeout;
 
     use super::*;
@@ -103,9 +102,8 @@ mod tests {
     #[tokio::test]
     async fn an_answer_on_its_way_is_waited_for() {
         let drain = Drain::default();
-        let answer = drain
-            .open()
-            .until_sent(BoxBody::new(Bytes::from_static(b"x")), Payload::None);
+        let body = BoxBody::new(Bytes::from_static(b"x"));
+        let answer = drain.open().until_sent(body, dev::Payload::None.into());
         let early = timeout(Duration::from_millis(500), drain.quiet()).await;
         assert!(early.is_err());
         drop(answer);

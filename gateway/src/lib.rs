@@ -20,6 +20,7 @@ mod listen;
 mod openapi;
 mod overload;
 mod own;
+mod payload;
 mod preconditions;
 mod problem;
 mod proxy;

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use actix_web::{
     HttpMessage, HttpRequest,
-    dev::Payload,
     error::PayloadError,
     http::{
         StatusCode,
@@ -15,7 +14,7 @@ use actix_web::{
 use futures_util::StreamExt;
 use tokio::time::timeout_at;
 
-use crate::problem::Problem;
+use crate::{payload::Payload, problem::Problem};
 
 /// How large a head may be, in bytes.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,6 @@ use std::{
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    dev::Payload,
     http::{
         StatusCode, Version,
         header::{CONTENT_TYPE, ETAG, HeaderValue},
@@ -31,6 +30,7 @@ use crate::{
     edge::{Edge, Shared},
     headers, limits,
     overload::Overloaded,
+    payload::Payload,
     preconditions,
     problem::{Origin, Problem},
     request::{self, Sent},
@@ -74,11 +74,11 @@ pub struct Exchange<'a> {
 /// Calls the RPC and answers what it answers.
 pub async fn forward(
     exchange: Exchange<'_>,
-    payload: &mut Payload,
+    mut payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let Exchange { edge, route, .. } = exchange;
     if route.binding.server_streaming || route.binding.client_streaming {
-        return stream::forward(exchange, payload.take()).await;
+        return stream::forward(exchange, payload).await;
     }
     let request = exchange.request;
     let if_match = preconditions::if_match(request.method(), request.headers())?;
@@ -87,7 +87,7 @@ pub async fn forward(
     if gate.is_hopeless(route.priority) {
         return Err(Problem::overloaded());
     }
-    let body = limits::body(request, payload, limit, exchange.deadline).await?;
+    let body = limits::body(request, &mut payload, limit, exchange.deadline).await?;
     let message = request::message(request, route, exchange.captures, if_match, &body)?;
     let entered = gate.enter(route.priority, exchange.deadline).await;
     let permit = entered.map_err(|Overloaded| Problem::overloaded())?;
@@ -142,7 +142,7 @@ fn given(left: Duration) -> u128 {
 async fn call(
     exchange: &Exchange<'_>,
     message: Bytes,
-    payload: &mut Payload,
+    payload: Payload,
 ) -> Result<Response<Bytes>, Failure> {
     let Exchange {
         edge,
@@ -207,7 +207,7 @@ async fn call(
 
 /// Whether a caller of HTTP/2 has reset the stream, which shows at the end of the request's body. (One of
 /// HTTP/1.1 who goes takes the connection, and with it everything that is done for it.)
-fn has_gone(payload: &mut Option<&mut Payload>) -> bool {
+fn has_gone(payload: &mut Option<Payload>) -> bool {
     let next = payload.as_mut().and_then(|it| it.next().now_or_never());
     matches!(next, Some(Some(Err(_))))
 }

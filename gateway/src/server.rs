@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::Method, web};
+use actix_web::{HttpRequest, HttpResponse, http::Method, web};
 use portico_telemetry::{http as metrics, request_id};
 use portico_transcode::Found;
 
@@ -16,6 +16,7 @@ use crate::{
     drain::Answer,
     edge::Edge,
     headers, limits, own,
+    payload::Payload,
     problem::Problem,
     proxy::{self, Exchange},
     trace,
@@ -35,11 +36,11 @@ pub fn configure(edge: Edge) -> impl FnOnce(&mut web::ServiceConfig) {
 
 async fn serve(
     request: HttpRequest,
-    body: web::Payload,
+    payload: web::Payload,
     edge: web::Data<Edge>,
 ) -> HttpResponse<Answer> {
     let started = Instant::now();
-    let mut body = body.into_inner();
+    let payload = Payload::from(payload.into_inner());
     let open = edge.shared.drain.open();
     let sent = request.headers().get(request_id::HEADER);
     let id = request_id::accept_or_new(sent.and_then(|value| value.to_str().ok()));
@@ -62,7 +63,12 @@ async fn serve(
     let mut quota = Quota::default();
     let answer = trace
         .scope(answer(
-            &edge, &request, &mut body, &found, arrived, &mut quota,
+            &edge,
+            &request,
+            payload.clone(),
+            &found,
+            arrived,
+            &mut quota,
         ))
         .await;
     let mut response = match answer {
@@ -86,7 +92,7 @@ async fn serve(
         status,
         started.elapsed(),
     );
-    response.map_body(|_, answer| open.until_sent(answer, body))
+    response.map_body(|_, body| open.until_sent(body, payload))
 }
 
 /// A request that has just come.
@@ -99,7 +105,7 @@ struct Arrived<'a> {
 async fn answer(
     edge: &Edge,
     request: &HttpRequest,
-    body: &mut Payload,
+    payload: Payload,
     found: &Found<'_, '_, Target>,
     Arrived {
         client,
@@ -140,5 +146,5 @@ async fn answer(
         id,
         deadline,
     };
-    proxy::forward(exchange, body).await
+    proxy::forward(exchange, payload).await
 }

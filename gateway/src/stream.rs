@@ -18,7 +18,6 @@ use std::{sync::Arc, time::Duration};
 use actix_web::{
     HttpResponse,
     body::BoxBody,
-    dev::Payload,
     http::{
         Method, StatusCode, Version,
         header::{CONTENT_TYPE, HeaderName, HeaderValue},
@@ -30,7 +29,9 @@ use tokio::time::timeout;
 use tonic::{Response, metadata::MetadataMap};
 
 use crate::{
-    headers, limits, preconditions,
+    headers, limits,
+    payload::Payload,
+    preconditions,
     problem::Problem,
     proxy::{self, Exchange},
     request::{self, Sent},

@@ -6,7 +6,6 @@ use std::{
     task::{Context, Poll},
 };
 
-use actix_web::dev::Payload;
 use bytes::Bytes;
 use futures_util::{
     StreamExt,
@@ -22,6 +21,7 @@ use crate::{
     codec::{Part, UploadCodec},
     contract::Route,
     edge::Shared,
+    payload::Payload,
     problem::Problem,
     proxy::{self, LARGEST_REPLY},
     request::Sent,

@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix_web::{dev::Payload, error::PayloadError};
+use actix_web::error::PayloadError;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use tokio::{sync::mpsc, time::timeout};
 
 use super::lines::Lines;
-use crate::{codec::Part, contract::Route, problem::Problem, request};
+use crate::{codec::Part, contract::Route, payload::Payload, problem::Problem, request};
 
 /// How many messages may wait for the service.
 const AHEAD: usize = 4;

@@ -5,7 +5,6 @@ use std::{
     time::Duration,
 };
 
-use actix_web::dev::Payload;
 use futures_util::StreamExt;
 use portico_cache::Denylist;
 use portico_caller::{Caller, Refusal};
@@ -16,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     contract::Route,
     edge::Shared,
+    payload::Payload,
     problem::{Origin, Problem},
 };
 

@@ -288,3 +288,26 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     }
     eventually("the service hears of it", || async { feed.cut() == 1 }).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_nobody_reads_on_ends_its_connection() {
+    let (edge, _feed, _running) = start(vec![]).await;
+    for (path, media_type, line, status) in [
+        ("/api/v1/nowhere", NDJSON, "{}\n", "HTTP/1.1 404"),
+        (IMPORT, "text/plain", "{}\n", "HTTP/1.1 415"),
+        (IMPORT, NDJSON, "no JSON\n", "HTTP/1.1 400"),
+    ] {
+        let mut socket = TcpStream::connect(edge.addr).await.unwrap();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {media_type}\r\ntransfer-encoding: chunked\r\n\r\n\
+             {:x}\r\n{line}\r\n",
+            line.len()
+        );
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let ended =
+            tokio::time::timeout(Duration::from_secs(8), socket.read_to_string(&mut answer));
+        assert!(ended.await.is_ok(), "{path} stays open: {answer}");
+        assert!(answer.starts_with(status), "{path}: {answer}");
+    }
+}
