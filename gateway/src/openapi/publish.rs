@@ -117,3 +117,29 @@ pub fn entity_tag(content: &[u8]) -> String {
     content.hash(&mut hasher);
     format!("\"{:016x}\"", hasher.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use portico_service::Clock;
+
+    use super::*;
+    use crate::{
+        contract::{Descriptors, Mount},
+        openapi::testing,
+    };
+
+    #[tokio::test]
+    async fn a_document_is_made_once_for_each_contract() {
+        let contracts = Arc::new(Contracts::new(1));
+        let reference = Reference::new(&contracts, &Frame::new(Clock::system()));
+        let (one, same) = tokio::join!(reference.current(), reference.current());
+        let one = one.expect("is made");
+        assert!(Arc::ptr_eq(&one, &same.expect("is there")));
+
+        let descriptors = Descriptors::embedded(testing::set()).expect("valid");
+        let mount = Mount::compile(0, "test", true, descriptors).expect("valid");
+        contracts.mount("test", mount);
+        let other = reference.current().await.expect("is made");
+        assert!(!Arc::ptr_eq(&one, &other) && other.json.len() > one.json.len());
+    }
+}

@@ -15,8 +15,9 @@ const DONE: &str = "bootstrap_admin";
 
 const ROLES: [&str; 2] = ["admin", "user"];
 
-/// How long to wait for the feed to tell what the administrator's roles allow.
+/// How long to wait for the feed to tell what the administrator's roles allow, and how often to look.
 const ROLES_WITHIN: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// How long to wait before asking a user service again that was away.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -40,10 +41,10 @@ async fn bootstrap(core: &Core, email: &str, password: &str) -> Result<bool, Err
         display_name: String::new(),
         roles: ROLES.map(str::to_owned).to_vec(),
     };
+    await_roles(core).await?;
     match register(core, ask, Some(DONE)).await? {
         Outcome::Created(id) => {
             tracing::info!(user_id = %id, "made the first administrator");
-            await_roles(core).await?;
             Ok(true)
         }
         Outcome::Taken => {
@@ -67,18 +68,18 @@ async fn bootstrap_patiently(core: &Core, email: &str, password: &str) -> Result
     }
 }
 
-/// Whoever signs in at once should hold what an administrator holds.
+/// Waits until the feed has told what the administrator's roles allow. Before that nobody should be able to
+/// sign in as her, since her tokens would allow nothing.
 async fn await_roles(core: &Core) -> Result<(), Error> {
     let roles = ROLES.map(str::to_owned);
     let known = async {
         while !core.roles.know(&roles) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     };
-    if tokio::time::timeout(ROLES_WITHIN, known).await.is_err() {
-        tracing::warn!("the user service has not told yet what an administrator may do");
-    }
-    Ok(())
+    tokio::time::timeout(ROLES_WITHIN, known)
+        .await
+        .map_err(|_| Error::UsersAway)
 }
 
 impl Auth {

@@ -62,6 +62,19 @@ async fn it_waits_for_the_user_service() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_signs_in_as_administrator_before_it_is_known_what_the_roles_allow() {
+    for database in portico_testing::databases() {
+        let setting = Setting::new();
+        setting.users.hold_feed();
+        let world = setting.start(&database.url).await;
+        assert!(world.auth.bootstrap_admin(EMAIL, PASSWORD).await.is_err());
+        assert_eq!(world.users.accounts(), 0);
+        assert!(world.login(EMAIL, PASSWORD).await.is_err());
+        world.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_with_the_same_address_does_not_become_administrator() {
     for database in portico_testing::databases() {
         let setting = Setting::new();
