@@ -13,7 +13,6 @@ python=$(dirname "$(readlink -f "$(command -v kubernetes-validate)")")/python
 
 cmp -s ../otel/collector.yaml components/observe/collector.yaml \
   || fail 'components/observe/collector.yaml is not deploy/otel/collector.yaml: copy it'
-cmp -s ../backup/backup.sh components/backup/backup.sh || fail 'components/backup/backup.sh is not deploy/backup/backup.sh: copy it'
 "$python" check/rules.py | cmp -s - components/observe/rules.yaml \
   || fail 'components/observe/rules.yaml is not what deploy/prometheus/rules says: check/rules.py >components/observe/rules.yaml'
 
