@@ -25,22 +25,22 @@ setting() { # name
 decoded() { printf '%b' "${1//%/\\x}"; }
 
 # Runs a program with a database's URL in its environment, where no list of processes shows the password.
-at() { # user or auth, program, arguments
-  local url part pattern='^postgres(ql)?://(([^:@/]*)(:([^@/]*))?@)?(\[([^]]*)\]|([^:/?]*))(:([0-9]+))?/([^?]*)(\?(.*))?$'
+at() ( # user or auth, program, arguments
+  pattern='^postgres(ql)?://(([^:@/]*)(:([^@/]*))?@)?(\[([^]]*)\]|([^:/?]*))(:([0-9]+))?/([^?]*)(\?(.*))?$'
   url=$(setting "$(tr '[:lower:]' '[:upper:]' <<<"$1")__DATABASE_URL")
   [[ $url =~ $pattern ]] || fail "the URL of the database $1 is none of postgres://user:password@host:port/name"
-  local environment=("PGUSER=$(decoded "${BASH_REMATCH[3]}")" "PGPASSWORD=$(decoded "${BASH_REMATCH[5]}")"
-    "PGHOST=${BASH_REMATCH[7]}${BASH_REMATCH[8]}" "PGPORT=${BASH_REMATCH[10]:-5432}"
-    "PGDATABASE=$(decoded "${BASH_REMATCH[11]}")" PGCONNECT_TIMEOUT=15 PGAPPNAME=portico-backup)
+  PGUSER=$(decoded "${BASH_REMATCH[3]}") PGPASSWORD=$(decoded "${BASH_REMATCH[5]}") PGDATABASE=$(decoded "${BASH_REMATCH[11]}")
+  PGHOST=${BASH_REMATCH[7]}${BASH_REMATCH[8]} PGPORT=${BASH_REMATCH[10]:-5432}
   for part in ${BASH_REMATCH[13]//&/ }; do
     case $part in
-      sslmode=* | ssl-mode=*) environment+=("PGSSLMODE=$(decoded "${part#*=}")") ;;
-      sslrootcert=* | ssl-root-cert=*) environment+=("PGSSLROOTCERT=$(decoded "${part#*=}")") ;;
+      sslmode=* | ssl-mode=*) PGSSLMODE=$(decoded "${part#*=}") ;;
+      sslrootcert=* | ssl-root-cert=*) PGSSLROOTCERT=$(decoded "${part#*=}") ;;
     esac
   done
+  export PGUSER PGPASSWORD PGDATABASE PGHOST PGPORT PGSSLMODE PGSSLROOTCERT PGCONNECT_TIMEOUT=15 PGAPPNAME=portico-backup
   shift
-  env "${environment[@]}" "$@"
-}
+  exec "$@"
+)
 query() { at "$1" psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 --command "$2"; }
 
 # What tells one key from another and betrays neither: they are 256 random bits.
