@@ -75,12 +75,11 @@ class Place(System):
         self.children["auth"] = self.program("auth", "serve", ops=self.auth_ops)
         until(lambda: self.login(*ADMIN)[0] == 200)
 
-    def script(self, *arguments, key=KEY):
+    def script(self, *arguments, key=KEY, **more):
         environment = {name: self.environment[name] for name in ("PATH", "USER__DATABASE_URL", "AUTH__DATABASE_URL")}
         environment["PATH"] = f"{self.bin}:{environment['PATH']}"
-        ended = subprocess.run(
-            [str(HERE / "backup.sh"), *arguments], env=environment | {"AUTH__MASTER_KEY": key}, capture_output=True, text=True
-        )
+        environment |= {"AUTH__MASTER_KEY": key} | more
+        ended = subprocess.run([str(HERE / "backup.sh"), *arguments], env=environment, capture_output=True, text=True)
         return ended.returncode, ended.stdout + ended.stderr
 
     def restore(self, backup):
@@ -287,6 +286,8 @@ def auth_ahead_of_user(place):
         code, said = place.script("align")
         check("`align` finds that", code == 0 and "was ahead" in said, said)
     check("and what comes next is felt too", suspend(place, "person3@example.org"))
+    nowhere = "postgres://portico@127.0.0.1:1/auth"
+    refused("`align` of a database that does not answer", place.script("align", AUTH__DATABASE_URL=nowhere), "refused")
     code, said = place.script("align")
     check("`align` leaves alone what is well", code == 0 and "catch up" in said, said)
 

@@ -8,6 +8,7 @@
 # Takes what the services take: USER__DATABASE_URL, AUTH__DATABASE_URL and AUTH__MASTER_KEY, or each as …_FILE.
 # Needs the client programs of PostgreSQL, not older than the servers.
 set -euo pipefail
+shopt -s inherit_errexit
 umask 077
 fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
 
@@ -111,7 +112,8 @@ restore() {
 
 align() {
   local followed there
-  followed=$(cursor) there=$(newest)
+  followed=$(cursor)
+  there=$(newest)
   if [ "$followed" -gt "$there" ]; then
     # From the beginning: what is still kept is applied again, which changes nothing that is newer, and where it is not,
     # the auth service reads everything afresh.
