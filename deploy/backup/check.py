@@ -29,6 +29,7 @@ from system import ADMIN, System, free_ports  # noqa: E402
 PASSWORD = "a passphrase of many words"
 KEY = base64.b64encode(os.urandom(32)).decode()
 ANOTHER_KEY = base64.b64encode(os.urandom(32)).decode()
+NOWHERE = "postgres://portico@127.0.0.1:1/nowhere"
 
 
 class Place(System):
@@ -286,8 +287,7 @@ def auth_ahead_of_user(place):
         code, said = place.script("align")
         check("`align` finds that", code == 0 and "was ahead" in said, said)
     check("and what comes next is felt too", suspend(place, "person3@example.org"))
-    nowhere = "postgres://portico@127.0.0.1:1/auth"
-    refused("`align` of a database that does not answer", place.script("align", AUTH__DATABASE_URL=nowhere), "refused")
+    refused("`align` of a database that does not answer", place.script("align", AUTH__DATABASE_URL=NOWHERE), "refused")
     code, said = place.script("align")
     check("`align` leaves alone what is well", code == 0 and "catch up" in said, said)
 
@@ -319,6 +319,7 @@ def main():
             backup, names = save_under_way(place, folder)
             code, said = place.script("verify", backup)
             check("a backup is verified", code == 0, said)
+            refused("a backup of half of it", place.script("save", folder, USER__DATABASE_URL=NOWHERE), "refused")
             person(place, "late@example.org")
         leftovers = [path.name for path in pathlib.Path(folder).iterdir() if path.name.endswith(".partial")]
         check("nothing half done is left", not leftovers, leftovers)

@@ -55,12 +55,12 @@ newest() {
 }
 
 save() {
-  local backup name
+  local name
   backup=$1/$(date --utc +%Y%m%dT%H%M%SZ)
   [ ! -e "$backup" ] || fail "$backup is there already"
   mkdir -p "$1"
   mkdir "$backup.partial"
-  # What was begun and not ended is no backup.
+  # What was begun and not ended is no backup. (The trap sees no local variable.)
   trap 'rm -rf "$backup.partial"' EXIT
   {
     echo 'format 1'
