@@ -319,6 +319,12 @@ def main():
             backup, names = save_under_way(place, folder)
             code, said = place.script("verify", backup)
             check("a backup is verified", code == 0, said)
+            code, said = place.script("save", f"{folder}/keys", key=f"{ANOTHER_KEY}, {KEY}")
+            both = said.strip().splitlines()[-1]
+            check("keys that take over from one another are saved", code == 0, said)
+            refused("the first of two keys alone", place.script("verify", both, key=ANOTHER_KEY), "lacks one")
+            refused("the second of two keys alone", place.script("verify", both), "lacks one")
+            check("both open it, in any order", place.script("verify", both, key=f"{KEY},{ANOTHER_KEY}")[0] == 0)
             refused("a backup of half of it", place.script("save", folder, USER__DATABASE_URL=NOWHERE), "refused")
             person(place, "late@example.org")
         leftovers = [path.name for path in pathlib.Path(folder).iterdir() if path.name.endswith(".partial")]

@@ -45,7 +45,9 @@ at() ( # user or auth, program, arguments
 query() { at "$1" psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 --command "$2"; }
 
 # What tells one key from another and betrays neither: they are 256 random bits.
-fingerprints() { setting AUTH__MASTER_KEY | tr ',' '\n' | while read -r key || [ -n "$key" ]; do printf '%s' "$key" | sha256sum | cut -c1-16; done; }
+fingerprints() {
+  setting AUTH__MASTER_KEY | tr ',' '\n' | while read -r key || [ -n "$key" ]; do printf '%s' "$key" | sha256sum | cut -c1-16; done
+}
 
 # How far the auth service has followed the user service, and how far there is anything to follow.
 cursor() { query auth "SELECT COALESCE(MAX(sequence), 0) FROM feed_cursors"; }
@@ -82,14 +84,16 @@ save() {
 }
 
 verify() {
-  local known
+  local known lost
   [ -f "$1/SHA256SUMS" ] || fail "$1 is no backup"
   grep -qx 'format 1' "$1/manifest" || fail "$1 is of a format that this script does not know"
   [ "$(cut -d' ' -f3 "$1/SHA256SUMS" | sort | tr '\n' ' ')" = 'auth.dump manifest user.dump ' ] || fail "$1 is not complete"
   (cd "$1" && sha256sum --check --quiet --strict SHA256SUMS) || fail "$1 is not as it was saved"
   known=$(fingerprints)
-  grep '^master-key ' "$1/manifest" | cut -d' ' -f2 | grep -qxF "$known" \
-    || fail 'the master key is another one than that of the backup: with this one, no factor and no signing key opens'
+  grep -q '^master-key ' "$1/manifest" || fail "$1 does not say of which master key it is"
+  # All of them: while one takes over from another, some of what is encrypted opens with this one alone, some with that.
+  lost=$(sed -n 's/^master-key //p' "$1/manifest" | grep -vxF "$known" || true)
+  [ -z "$lost" ] || fail 'the master key is another one than that of the backup, or lacks one of several: not every factor and signing key opens'
   for name in auth user; do pg_restore --list "$1/$name.dump" >/dev/null || fail "$1/$name.dump cannot be read"; done
 }
 
