@@ -325,9 +325,9 @@ def main():
             refused("the first of two keys alone", place.script("verify", both, key=ANOTHER_KEY), "lacks one")
             refused("the second of two keys alone", place.script("verify", both), "lacks one")
             check("both open it, in any order", place.script("verify", both, key=f"{KEY},{ANOTHER_KEY}")[0] == 0)
-            refused("a backup of half of it", place.script("save", folder, USER__DATABASE_URL=NOWHERE), "refused")
+            refused("a backup of half of it", place.script("save", f"{folder}/half", USER__DATABASE_URL=NOWHERE), "refused")
             person(place, "late@example.org")
-        leftovers = [path.name for path in pathlib.Path(folder).iterdir() if path.name.endswith(".partial")]
+        leftovers = [path.name for path in pathlib.Path(folder).rglob("*.partial")]
         check("nothing half done is left", not leftovers, leftovers)
         modes = [oct(path.stat().st_mode & 0o077) for path in pathlib.Path(backup).iterdir()]
         check("nobody else may read it", set(modes) == {"0o0"}, modes)
