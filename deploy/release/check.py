@@ -77,6 +77,18 @@ def rollout(machine):
     check("a named cluster is reached first", calls.startswith("aws eks update-kubeconfig --name prod"), calls)
 
 
+def tests(machine):
+    for service, crate in (("gateway", "portico-gateway"), ("user", "portico-user"), ("auth", "portico-auth"), ("standalone", "portico")):
+        code, calls, said = machine.run("test.sh", service)
+        named = [line.split()[3] if " --package " in line else line for line in calls.splitlines()]
+        done = [line.split()[1] for line in calls.splitlines()]
+        check(f"{service} alone is formatted, linted and tested", code == 0 and done == ["fmt", "clippy", "test"] and set(named) == {crate}, calls)
+    code, calls, said = machine.run("test.sh", "users")
+    check("what is no service is not tested", code != 0 and not calls, calls)
+    code, calls, said = machine.run("test.sh", "user", failing="cargo")
+    check("what fails, fails", code != 0, calls)
+
+
 def signature(machine):
     run = lambda *arguments, **more: machine.run("signature.sh", *arguments, **more)
     image, by = f"ghcr.io/portico/portico-user@{DIGEST}", "https://github.com/portico/portico/.github/workflows/release.yml@"
@@ -134,6 +146,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="portico-release-") as folder:
         machine = Machine(folder)
         rollout(machine)
+        tests(machine)
         signature(machine)
         changed(folder)
     print(f"{len(failed)} failed")
