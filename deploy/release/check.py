@@ -135,6 +135,11 @@ def changed(folder):
         git("commit", "--quiet", "-m", path)
         said = subprocess.run([script, "HEAD^"], capture_output=True, text=True, check=True).stdout
         check(f"a change to {path} builds {', '.join(wanted) or 'nothing'}", json.loads(said) == wanted, said)
+    git("mv", "gateway/src/a.rs", "services/user/src/b.rs")
+    git("commit", "--quiet", "-m", "moved")
+    said = subprocess.run([script, "HEAD^"], capture_output=True, text=True, check=True).stdout
+    check("what moved from one service to another builds both", json.loads(said) == ["gateway", "user", "standalone"], said)
+    git("reset", "--quiet", "--hard", "HEAD^")
     said = subprocess.run([script, ""], capture_output=True, text=True, check=True).stdout
     check("without a base everything is built", json.loads(said) == every, said)
     output = root / "output"
