@@ -29,6 +29,7 @@ from system import ADMIN, System, free_ports  # noqa: E402
 PASSWORD = "a passphrase of many words"
 KEY = base64.b64encode(os.urandom(32)).decode()
 ANOTHER_KEY = base64.b64encode(os.urandom(32)).decode()
+NOWHERE = "postgres://portico@127.0.0.1:1/nowhere"
 
 
 class Place(System):
@@ -75,12 +76,11 @@ class Place(System):
         self.children["auth"] = self.program("auth", "serve", ops=self.auth_ops)
         until(lambda: self.login(*ADMIN)[0] == 200)
 
-    def script(self, *arguments, key=KEY):
+    def script(self, *arguments, key=KEY, **more):
         environment = {name: self.environment[name] for name in ("PATH", "USER__DATABASE_URL", "AUTH__DATABASE_URL")}
         environment["PATH"] = f"{self.bin}:{environment['PATH']}"
-        ended = subprocess.run(
-            [str(HERE / "backup.sh"), *arguments], env=environment | {"AUTH__MASTER_KEY": key}, capture_output=True, text=True
-        )
+        environment |= {"AUTH__MASTER_KEY": key} | more
+        ended = subprocess.run([str(HERE / "backup.sh"), *arguments], env=environment, capture_output=True, text=True)
         return ended.returncode, ended.stdout + ended.stderr
 
     def restore(self, backup):
@@ -287,6 +287,7 @@ def auth_ahead_of_user(place):
         code, said = place.script("align")
         check("`align` finds that", code == 0 and "was ahead" in said, said)
     check("and what comes next is felt too", suspend(place, "person3@example.org"))
+    refused("`align` of a database that does not answer", place.script("align", AUTH__DATABASE_URL=NOWHERE), "refused")
     code, said = place.script("align")
     check("`align` leaves alone what is well", code == 0 and "catch up" in said, said)
 
@@ -318,8 +319,15 @@ def main():
             backup, names = save_under_way(place, folder)
             code, said = place.script("verify", backup)
             check("a backup is verified", code == 0, said)
+            code, said = place.script("save", f"{folder}/keys", key=f"{ANOTHER_KEY}, {KEY}")
+            both = said.strip().splitlines()[-1]
+            check("keys that take over from one another are saved", code == 0, said)
+            refused("the first of two keys alone", place.script("verify", both, key=ANOTHER_KEY), "lacks one")
+            refused("the second of two keys alone", place.script("verify", both), "lacks one")
+            check("both open it, in any order", place.script("verify", both, key=f"{KEY},{ANOTHER_KEY}")[0] == 0)
+            refused("a backup of half of it", place.script("save", f"{folder}/half", USER__DATABASE_URL=NOWHERE), "refused")
             person(place, "late@example.org")
-        leftovers = [path.name for path in pathlib.Path(folder).iterdir() if path.name.endswith(".partial")]
+        leftovers = [path.name for path in pathlib.Path(folder).rglob("*.partial")]
         check("nothing half done is left", not leftovers, leftovers)
         modes = [oct(path.stat().st_mode & 0o077) for path in pathlib.Path(backup).iterdir()]
         check("nobody else may read it", set(modes) == {"0o0"}, modes)

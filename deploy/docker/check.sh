@@ -28,7 +28,8 @@ sources=$work/sources
 mkdir "$sources"
 git ls-files -z | tar --null --files-from=- --create | tar -x -C "$sources"
 build() { # target; what it says goes to a file
-  DOCKER_BUILDKIT=1 docker build --progress plain --file "$sources/deploy/docker/Dockerfile" --target "$1" \
+  # Attestations bear the time, so with them no image would stay the same.
+  DOCKER_BUILDKIT=1 BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build --progress plain --file "$sources/deploy/docker/Dockerfile" --target "$1" \
     --build-arg "PROFILE=$profile" --tag "portico-check-$1:$profile" "$sources" >"$work/$1.log" 2>&1 \
     || { tail -n 40 "$work/$1.log"; fail "the image $1"; }
 }
@@ -109,17 +110,19 @@ rebuilt() { # what changed; then the images that must be made anew
     fi
   done
 }
+# Another one each time, or the builder has it still from the last run and compiles nothing.
+change="A change of $(date --utc +%FT%T.%N)."
 remember
 find "$sources" -type f -exec touch {} +
 rebuilt 'touching every file'
-echo '// A change.' >>"$(find "$sources/gateway/tests" -name '*.rs' | head -n 1)"
-echo 'A change.' >>"$sources/gateway/README.md"
+echo "// $change" >>"$(find "$sources/gateway/tests" -name '*.rs' | head -n 1)"
+echo "$change" >>"$sources/gateway/README.md"
 rebuilt 'a test and a README'
 for service in "${images[@]}"; do
   # The standalone is made of all three.
   case $service in standalone) continue ;; gateway) folder=gateway ;; *) folder=services/$service ;; esac
   # In every file, since the lines of one may not be told by the binary.
-  find "$sources/$folder/src" -name '*.rs' -exec sed -i '1i // A change.' {} +
+  find "$sources/$folder/src" -name '*.rs' -exec sed -i "1i // $change" {} +
   rebuilt "a change to $service" "$service" standalone
   remember
 done

@@ -8,7 +8,6 @@ chart=portico checks=../k8s/check
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
-python=$(dirname "$(readlink -f "$(command -v kubernetes-validate)")")/python
 
 mkdir "$work/rendered"
 for values in "$chart/values.yaml" "$chart"/ci/*-values.yaml; do
@@ -17,12 +16,10 @@ for values in "$chart/values.yaml" "$chart"/ci/*-values.yaml; do
   helm lint --strict --quiet "$chart" --values "$values"
   helm template portico "$chart" --namespace portico --values "$values" >"$work/rendered/$name.yaml"
 done
-"$python" "$checks/validate.py" "$work"/rendered/*.yaml
-"$python" "$checks/pods.py" "$work"/rendered/*.yaml
+../python.sh "$checks/validate.py" "$work"/rendered/*.yaml
+../python.sh "$checks/pods.py" "$work"/rendered/*.yaml
 for rendered in "$work"/rendered/*.yaml; do
-  # What a release leaves to others, these policies cannot know of.
-  case $(basename "$rendered" .yaml) in *-only | no-policies) continue ;; esac
-  "$python" "$checks/flows.py" <"$rendered" >/dev/null || fail "the policies of $rendered"
+  ../python.sh "$checks/flows.py" <"$rendered" >/dev/null || fail "the policies of $rendered"
 done
 
 refuse() { # what the message names, then the setting
@@ -46,7 +43,7 @@ refuse externalSecrets trialSecrets=true,postgresql.bundled=true,redis.bundled=t
 
 for pair in prod:prod trial:dev; do
   kubectl kustomize "../k8s/overlays/${pair#*:}" >"$work/kustomize.yaml"
-  "$python" equal.py "$work/rendered/${pair%:*}.yaml" "$work/kustomize.yaml" \
+  ../python.sh equal.py "$work/rendered/${pair%:*}.yaml" "$work/kustomize.yaml" \
     || fail "the chart and the overlay ${pair#*:} differ"
 done
 echo 'the chart says what the overlays say'

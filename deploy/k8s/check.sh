@@ -8,13 +8,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
 
-# The validator's own Python: it brings a YAML parser.
-python=$(dirname "$(readlink -f "$(command -v kubernetes-validate)")")/python
-
 cmp -s ../otel/collector.yaml components/observe/collector.yaml \
   || fail 'components/observe/collector.yaml is not deploy/otel/collector.yaml: copy it'
-cmp -s ../backup/backup.sh components/backup/backup.sh || fail 'components/backup/backup.sh is not deploy/backup/backup.sh: copy it'
-"$python" check/rules.py | cmp -s - components/observe/rules.yaml \
+../python.sh check/rules.py | cmp -s - components/observe/rules.yaml \
   || fail 'components/observe/rules.yaml is not what deploy/prometheus/rules says: check/rules.py >components/observe/rules.yaml'
 
 render() { # name, folder
@@ -66,13 +62,13 @@ compose with-all "${together[@]}"
 mapfile -t together < <(others "${first[@]}")
 compose with-all-others "${together[@]}"
 
-"$python" check/validate.py "$work"/*.yaml
-"$python" check/pods.py "$work"/*.yaml
+../python.sh check/validate.py "$work"/*.yaml
+../python.sh check/pods.py "$work"/*.yaml
 
 # The flows of every rendering must be allowed on both sides; the README shows those of two.
 for rendered in "$work"/*.yaml; do
   name=$(basename "$rendered" .yaml)
-  "$python" check/flows.py <"$rendered" >"$work/$name.flows" || fail "the policies of $name"
+  ../python.sh check/flows.py <"$rendered" >"$work/$name.flows" || fail "the policies of $name"
 done
 for overlay in dev prod; do
   sed -n "/<!-- flows: $overlay -->/,/<!-- end -->/p" README.md | sed -n 's/^| \(.* | .* | .*\) |$/\1/p' | tail -n +2 \

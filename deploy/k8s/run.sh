@@ -8,7 +8,6 @@ programs=$(realpath "${1:?usage: run.sh PROGRAMS}")
 cd "$(dirname "$0")"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-python=$(dirname "$(readlink -f "$(command -v kubernetes-validate)")")/python
 
 kubectl kustomize overlays/dev >"$work/dev.yaml"
 mkdir "$work/tls"
@@ -19,5 +18,5 @@ kubectl kustomize "$work/tls" >"$work/dev-tls.yaml"
 helm template portico ../helm/portico --values ../helm/portico/ci/trial-values.yaml >"$work/chart.yaml"
 for rendered in dev dev-tls chart; do
   echo "$rendered"
-  "$python" run.py "$programs" "$work/$rendered.yaml"
+  ../python.sh run.py "$programs" "$work/$rendered.yaml"
 done

@@ -23,7 +23,7 @@ if [ -z "$base" ] || ! git cat-file -e "$base^{commit}" 2>/dev/null; then
 fi
 
 # A crate is touched when a file of it is, or one of a crate that it is made of.
-mapfile -t files < <(git diff --name-only "$base" "$head")
+mapfile -t files < <(git diff --no-renames --name-only "$base" "$head")
 touched() { # path prefixes
   local file prefix
   for file in "${files[@]}"; do

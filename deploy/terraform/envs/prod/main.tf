@@ -147,11 +147,5 @@ module "chart" {
   network_cidr   = module.network.cidr
   secrets_prefix = "portico/prod"
   redis_address  = module.cache.address
-  databases = {
-    for service, database in module.database : service => {
-      address = database.address
-      name    = database.name
-      secret  = database.password_secret_arn
-    }
-  }
+  databases      = module.database
 }

@@ -6,7 +6,7 @@ output "values" {
     externalSecrets = {
       enabled      = true
       prefix       = var.secrets_prefix
-      databases    = var.databases
+      databases    = { for service, it in var.databases : service => { address = it.address, name = it.name, secret = it.password_secret_arn } }
       redisAddress = var.redis_address
     }
     mutualTls     = { enabled = true }

@@ -22,8 +22,8 @@ variable "secrets_prefix" {
 }
 
 variable "databases" {
-  description = "Each service's database: its address, its name, and the secret that holds user and password."
-  type        = map(object({ address = string, name = string, secret = string }))
+  description = "Each service's database, as the module `database` tells it."
+  type        = map(object({ address = string, name = string, password_secret_arn = string }))
   validation {
     condition     = toset(keys(var.databases)) == toset(["user", "auth"])
     error_message = "databases: one for user and one for auth."

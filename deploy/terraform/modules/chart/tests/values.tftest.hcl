@@ -7,8 +7,8 @@ variables {
   secrets_prefix = "portico/prod"
   redis_address  = "redis.example.com"
   databases = {
-    user = { address = "user.example.com", name = "portico", secret = "arn:user" }
-    auth = { address = "auth.example.com", name = "portico", secret = "arn:auth" }
+    user = { address = "user.example.com", name = "portico", password_secret_arn = "arn:user" }
+    auth = { address = "auth.example.com", name = "portico", password_secret_arn = "arn:auth" }
   }
 }
 
@@ -51,7 +51,7 @@ run "wants_both_databases" {
   command = plan
 
   variables {
-    databases = { user = { address = "user.example.com", name = "portico", secret = "arn:user" } }
+    databases = { user = { address = "user.example.com", name = "portico", password_secret_arn = "arn:user" } }
   }
   expect_failures = [var.databases]
 }
