@@ -163,11 +163,23 @@ async fn no_method_reads_a_large_table_from_end_to_end() {
 
 /// Calls each method that is no list, as it succeeds.
 async fn everything_else(house: &House) {
-    let user = |email: &str| pb::User {
+    let ada = an_account(house).await;
+    transfers(house).await;
+    a_role(house, &ada).await;
+    administrators(house).await;
+    events(house, &ada).await;
+    the_end(house, ada).await;
+}
+
+fn user(email: &str) -> pb::User {
+    pb::User {
         email: email.into(),
         username: email.split('@').next().unwrap_or_default().into(),
         ..pb::User::default()
-    };
+    }
+}
+
+async fn an_account(house: &House) -> pb::User {
     let create = pb::CreateUserRequest {
         user: Some(user("keyed@example.org")),
         request_id: "key".into(),
@@ -186,8 +198,10 @@ async fn everything_else(house: &House) {
         id: ada.id.clone(),
         ..pb::UndeleteUserRequest::default()
     };
-    answer(house.users().undelete_user(house.admin(undelete)).await).unwrap();
+    answer(house.users().undelete_user(house.admin(undelete)).await).unwrap()
+}
 
+async fn transfers(house: &House) {
     let mut transfer = TransferServiceClient::new(house.backend.clone());
     for name in ["first", "second"] {
         let one = |n: u32| pb::User {
@@ -212,7 +226,9 @@ async fn everything_else(house: &House) {
     let export = house.admin(pb::ExportUsersRequest::default());
     let mut lines = transfer.export_users(export).await.unwrap().into_inner();
     while lines.message().await.unwrap().is_some() {}
+}
 
+async fn a_role(house: &House, holder: &pb::User) {
     let mut roles = RoleServiceClient::new(house.backend.clone());
     let keeper = "roles:read roles:write users:read";
     let create = pb::CreateRoleRequest {
@@ -225,7 +241,7 @@ async fn everything_else(house: &House) {
     };
     let id = new_id();
     answer(roles.create_role(house.request(&id, keeper, create)).await).unwrap();
-    let (user_id, role) = (ada.id.clone(), "desk".to_owned());
+    let (user_id, role) = (holder.id.clone(), "desk".to_owned());
     let grant = pb::GrantRoleRequest {
         user_id: user_id.clone(),
         role: role.clone(),
@@ -243,7 +259,9 @@ async fn everything_else(house: &House) {
         ..pb::DeleteRoleRequest::default()
     };
     answer(roles.delete_role(house.request(&id, keeper, delete)).await).unwrap();
+}
 
+async fn administrators(house: &House) {
     for name in ["root", "second-root"] {
         let email = format!("{name}@example.org");
         let id = new_id();
@@ -251,18 +269,9 @@ async fn everything_else(house: &House) {
         // The last administrator is kept.
         assert_eq!(house.suspend(&id, "").await.is_ok(), name != "root");
     }
-    let confirm = pb::ConfirmEmailRequest {
-        id: ada.id.clone(),
-        email: "proved@example.org".into(),
-        previous_email: "keyed@example.org".into(),
-    };
-    answer(
-        house
-            .provisioning()
-            .confirm_email(house.service(confirm))
-            .await,
-    )
-    .unwrap();
+}
+
+async fn events(house: &House, ada: &pb::User) {
     let renamed = pb::User {
         id: ada.id.clone(),
         display_name: "Ada".into(),
@@ -274,6 +283,16 @@ async fn everything_else(house: &House) {
     let snapshot = house.service(pb::SnapshotRequest::default());
     let mut parts = events.snapshot(snapshot).await.unwrap().into_inner();
     while parts.message().await.unwrap().is_some() {}
+}
+
+/// The address is proved, and then the account goes.
+async fn the_end(house: &House, ada: pb::User) {
+    let confirm = house.service(pb::ConfirmEmailRequest {
+        id: ada.id.clone(),
+        email: "proved@example.org".into(),
+        previous_email: ada.email,
+    });
+    answer(house.provisioning().confirm_email(confirm).await).unwrap();
     house.delete(&ada.id, "").await.unwrap();
     let purge = pb::PurgeUserRequest {
         id: ada.id,
