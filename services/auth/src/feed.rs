@@ -16,7 +16,7 @@ use portico_proto::{
 use portico_telemetry::trace;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
+use tonic::{Code, Status};
 use tracing::Instrument;
 
 use crate::{core::Core, lease::Lease, storage};
@@ -117,7 +117,16 @@ async fn broken(
             Err(error) => Err(error),
         };
     }
-    tracing::debug!(code = ?status.code(), "the user service's feed broke off");
+    let cause = status.code();
+    if matches!(
+        cause,
+        Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded
+    ) {
+        tracing::debug!(code = ?cause, "the user service's feed broke off");
+    } else {
+        // It will not pass by itself.
+        tracing::warn!(code = ?cause, cursor, "the user service's feed cannot be followed");
+    }
     Ok(ControlFlow::Continue(progress))
 }
 

@@ -64,6 +64,9 @@ pub enum Error {
     /// The caller lacks a scope that a role has or is to have.
     #[error("the scope {0} is out of reach")]
     ScopeOutOfReach(Scope),
+    /// The caller lacks a scope that the account holds.
+    #[error("an account with the scope {0} is out of reach")]
+    AccountOutOfReach(Scope),
     /// The caller lacks a scope that a part of the call needs.
     #[error("the scope {0} is needed")]
     ScopeNeeded(&'static str),
@@ -175,6 +178,10 @@ impl From<Error> for Status {
             Error::TooManyRoles => Reason::TooManyRoles.status("there are 1000 roles already"),
             Error::ScopeOutOfReach(scope) => Reason::InsufficientScope.status(format!(
                 "the role has the scope {scope}, which the caller does not hold"
+            )),
+            Error::AccountOutOfReach(scope) => Reason::InsufficientScope.status(format!(
+                "the account has the scope {scope}, which the caller does not hold, so the caller does not change \
+                 its address"
             )),
             Error::ScopeNeeded(scope) => {
                 Reason::InsufficientScope.status(format!("the scope {scope} is needed"))

@@ -1,10 +1,12 @@
 use crate::{
-    domain::{Account, Authority, Etag, Role, RoleName, UserId},
+    domain::{Account, Authority, Etag, Invalid, Role, RoleName, UserId},
     error::{Error, Result},
     roles::allow,
     storage::Transaction,
     users::{Users, load, persist, save},
 };
+
+const FULL: Invalid = Invalid("is one too many: the account holds 32 already");
 
 impl Users {
     /// Gives an account a role. One that it holds already leaves it as it is.
@@ -40,6 +42,9 @@ impl Users {
         let mut account = load(&tx, id, etag).await?;
         let held = hold(&tx, role).await?;
         allow(&tx, by, [&held.scopes]).await?;
+        if account.roles.are_full() && !account.roles.has(role) {
+            return Err(Error::field("role", FULL));
+        }
         let (now, loaded) = (self.clock.now(), account.revision);
         if !account.grant(role.clone(), now) {
             return Ok(account);

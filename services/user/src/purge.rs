@@ -57,6 +57,7 @@ impl Users {
         account.purge_time = Some(now);
         account.touch(now);
         tx.bury(&account).await?;
+        tx.erase_events(account.id).await?;
         tx.publish_purge(&account, now).await?;
         Ok(())
     }

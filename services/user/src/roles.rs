@@ -1,5 +1,5 @@
 use crate::{
-    domain::{Authority, Etag, NewRole, Role, RoleChange, RoleName, Scopes},
+    domain::{Account, Authority, Etag, NewRole, Role, RoleChange, RoleName, Scopes},
     error::{Error, Result},
     storage::{Fingerprint, Repeat, Transaction},
     users::{Users, persist},
@@ -157,6 +157,27 @@ pub(crate) async fn allow<const N: usize>(
     let mut scopes = scopes.into_iter();
     match scopes.find_map(|scopes| by.lacks(scopes, &admin)) {
         Some(lacking) => Err(Error::ScopeOutOfReach(lacking.clone())),
+        None => Ok(()),
+    }
+}
+
+/// Refuses who would move the address of an account that may do something here which they may not: whoever
+/// has its address gets its links to new passwords, and would have come by it.
+pub(crate) async fn allow_to_move(
+    tx: &Transaction,
+    by: &Authority,
+    account: &Account,
+) -> Result<()> {
+    if account.roles.are_everybodys() {
+        return Ok(());
+    }
+    let (held, admin) = (
+        tx.hold_roles(account.roles.iter()).await?,
+        tx.admin_scopes().await?,
+    );
+    let scopes = held.iter().flat_map(|role| role.scopes.iter());
+    match by.outranked_by(scopes, &admin) {
+        Some(scope) => Err(Error::AccountOutOfReach(scope.clone())),
         None => Ok(()),
     }
 }

@@ -95,7 +95,7 @@ impl Users {
         let found = tx.load_all(ids, emails, names).await?;
         let mut plan = Plan::new(records, found, now);
 
-        let roles = Grantable::load(tx, &plan.roles_in_question(), by).await?;
+        let roles = Grantable::load(tx, &plan.roles_in_question()).await?;
         plan.refuse(|before, after| roles.check(before, after, by));
 
         // Who gives up administering is last, when it is known who else does.
@@ -139,19 +139,33 @@ struct Grantable {
 }
 
 impl Grantable {
-    async fn load(tx: &Transaction, names: &BTreeSet<RoleName>, by: &Authority) -> Result<Self> {
+    async fn load(tx: &Transaction, names: &BTreeSet<RoleName>) -> Result<Self> {
         let (mut roles, mut admin) = (Vec::new(), Scopes::default());
         if !names.is_empty() {
             roles = tx.hold_roles(names.iter()).await?;
-            if by.administrator {
-                admin = tx.admin_scopes().await?;
-            }
+            admin = tx.admin_scopes().await?;
         }
         Ok(Self { roles, admin })
     }
 
-    /// Whether an account's roles may be what they are to be.
+    /// Whether an account may be what it is to be.
     fn check(&self, before: Option<&Account>, after: &Account, by: &Authority) -> Result<()> {
+        // As `allow_to_move` has it.
+        let moved = |before: &&Account| after.was_moved(before) && !before.roles.are_everybodys();
+        if let Some(before) = before.filter(moved) {
+            let held = self
+                .roles
+                .iter()
+                .filter(|role| before.roles.has(&role.name));
+            let scopes = held.flat_map(|role| role.scopes.iter());
+            if let Some(scope) = by.outranked_by(scopes, &self.admin) {
+                return Err(Error::AccountOutOfReach(scope.clone()));
+            }
+        }
+        self.check_roles(before, after, by)
+    }
+
+    fn check_roles(&self, before: Option<&Account>, after: &Account, by: &Authority) -> Result<()> {
         let difference = plan::role_difference(before, after);
         if difference.is_empty() {
             return Ok(());

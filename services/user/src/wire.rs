@@ -2,7 +2,7 @@
 //! and for the events of the feed alike. The step back is `grpc::request`.
 
 use chrono::{DateTime, Utc};
-use portico_proto::user::v1 as pb;
+use portico_proto::user::v1::{self as pb, user_event::Change as Told};
 use portico_telemetry::trace::current_cause;
 use prost_types::{ListValue, Struct, Value, value::Kind};
 use serde_json::{Map, Value as Json};
@@ -50,7 +50,10 @@ pub fn myself(account: &Account) -> pb::User {
 
 /// What is left of an account that was purged.
 pub fn tombstone(account: &Account) -> pb::User {
-    let whole = user(account);
+    buried(user(account))
+}
+
+fn buried(whole: pb::User) -> pb::User {
     pb::User {
         id: whole.id,
         status: pb::UserStatus::Purged.into(),
@@ -89,11 +92,23 @@ pub fn purge_change(account: &Account) -> pb::UserChange {
     }
 }
 
+/// An event of an account, without what it tells of the person.
+pub fn erased(event: pb::UserEvent) -> pb::UserEvent {
+    let change = event.change.map(|change| match change {
+        Told::User(pb::UserChange { user, revision }) => Told::User(pb::UserChange {
+            user: user.map(buried),
+            revision,
+        }),
+        of_a_role => of_a_role,
+    });
+    pb::UserEvent { change, ..event }
+}
+
 fn told(change: pb::UserChange, now: DateTime<Utc>) -> pb::UserEvent {
     pb::UserEvent {
         sequence: 0,
         time: Some(time(now)),
-        change: Some(pb::user_event::Change::User(change)),
+        change: Some(Told::User(change)),
         traceparent: current_cause().unwrap_or_default(),
     }
 }
@@ -144,7 +159,7 @@ pub fn role_event(changed: &Role, now: DateTime<Utc>) -> pb::UserEvent {
     pb::UserEvent {
         sequence: 0,
         time: Some(time(now)),
-        change: Some(pb::user_event::Change::Role(role(changed))),
+        change: Some(Told::Role(role(changed))),
         traceparent: current_cause().unwrap_or_default(),
     }
 }
@@ -155,9 +170,7 @@ pub fn role_deletion_event(name: &RoleName, now: DateTime<Utc>) -> pb::UserEvent
     pb::UserEvent {
         sequence: 0,
         time: Some(time(now)),
-        change: Some(pb::user_event::Change::DeletedRole(pb::RoleDeletion {
-            name,
-        })),
+        change: Some(Told::DeletedRole(pb::RoleDeletion { name })),
         traceparent: current_cause().unwrap_or_default(),
     }
 }

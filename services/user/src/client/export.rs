@@ -87,6 +87,11 @@ pub async fn run(
     let (out, begun): (Box<dyn Write>, _) = match &part {
         None => (Box::new(io::stdout()), Begun::default()),
         Some(part) => {
+            let what = format!(
+                "{} --show-deleted={}",
+                options.connection.url, options.show_deleted
+            );
+            is_of(part, &what, options.restart)?;
             let (file, begun) =
                 open(part, options.restart).with_context(|| part.display().to_string())?;
             (Box::new(file), begun)
@@ -118,6 +123,8 @@ pub async fn run(
     if let (Some(part), Some(file)) = (&part, &options.file) {
         File::open(part)?.sync_all()?;
         fs::rename(part, file).with_context(|| file.display().to_string())?;
+        // Whatever is left of it is asked of the next export alone.
+        let _ = fs::remove_file(beside(part, ".of"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -176,6 +183,20 @@ impl Export {
 struct Begun {
     after: Option<Uuid>,
     count: u64,
+}
+
+/// Refuses to go on with what was begun of another system or of other accounts, and notes of which it is.
+fn is_of(part: &Path, what: &str, restart: bool) -> anyhow::Result<()> {
+    let note = beside(part, ".of");
+    // An older release left none.
+    if let (false, true, Ok(begun)) = (restart, part.exists(), fs::read_to_string(&note)) {
+        ensure!(
+            begun == what,
+            "{} was begun of {begun} and not of {what}; --restart writes over it",
+            part.display()
+        );
+    }
+    fs::write(&note, what).with_context(|| note.display().to_string())
 }
 
 /// Opens what an earlier run began, behind its last whole line, or a new file for its owner alone.
@@ -249,6 +270,19 @@ mod tests {
         let (_, begun) = open(&part, true).unwrap();
         assert_eq!(begun, Begun::default());
         assert_eq!(fs::metadata(&part).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn what_was_begun_elsewhere_does_not_go_on_here() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = folder.path().join("x.part");
+        is_of(&part, "http://a", false).unwrap();
+        open(&part, false).unwrap();
+        is_of(&part, "http://a", false).unwrap();
+        let refused = is_of(&part, "http://b", false).unwrap_err().to_string();
+        assert!(refused.contains("http://a"), "{refused}");
+        is_of(&part, "http://b", true).unwrap();
+        is_of(&part, "http://b", false).unwrap();
     }
 
     #[cfg(unix)]

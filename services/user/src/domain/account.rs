@@ -104,19 +104,6 @@ pub struct Change {
     pub private_metadata: Vec<MetadataEdit>,
 }
 
-impl Change {
-    /// Whether it is about something that people may not change on their own accounts.
-    ///
-    /// The address is among it: links to new passwords go there, so it changes when somebody has proved to
-    /// have the new one (the auth service asks for that, and for the password), or on an administrator's word.
-    pub fn needs_an_administrator(&self) -> bool {
-        self.email.is_some()
-            || self.email_verified.is_some()
-            || !self.public_metadata.is_empty()
-            || !self.private_metadata.is_empty()
-    }
-}
-
 /// A change that an account cannot take, by the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unfit(pub &'static str, pub Invalid);
@@ -151,6 +138,22 @@ impl Account {
     /// Whether it is one of those who may do everything.
     pub fn administers(&self) -> bool {
         self.status == Status::Active && self.roles.administer()
+    }
+
+    /// Whether something is new since before that people may not change on their own accounts.
+    ///
+    /// The address is among it: links to new passwords go there, so it changes when somebody has proved to
+    /// have the new one (the auth service asks for that, and for the password), or on an administrator's word.
+    pub fn took_an_administrator(&self, before: &Self) -> bool {
+        self.email != before.email
+            || self.email_verified != before.email_verified
+            || self.public_metadata != before.public_metadata
+            || self.private_metadata != before.private_metadata
+    }
+
+    /// Whether links to new passwords go elsewhere than before, or go out at all now.
+    pub fn was_moved(&self, before: &Self) -> bool {
+        self.email.key() != before.email.key() || self.email_verified && !before.email_verified
     }
 
     /// Takes new values, and says whether any of them was new. A new address has to be verified again,

@@ -1,5 +1,5 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use uuid::Uuid;
 
 use super::{
@@ -71,7 +71,7 @@ impl Cursor {
         let key = match listing.order.key {
             OrderKey::CreateTime | OrderKey::UpdateTime => {
                 let micros = i64::from_be_bytes(key.try_into().ok()?);
-                Key::Time(DateTime::from_timestamp_micros(micros)?)
+                Key::Time(DateTime::from_timestamp_micros(micros).filter(is_ordinary)?)
             }
             OrderKey::Email | OrderKey::DisplayName => {
                 let text = std::str::from_utf8(key).ok()?;
@@ -84,6 +84,11 @@ impl Cursor {
             id: Uuid::from_bytes(*id).into(),
         })
     }
+}
+
+/// Whether a time lies where both databases have times; that of an account does.
+fn is_ordinary(time: &DateTime<Utc>) -> bool {
+    (DateTime::UNIX_EPOCH..DateTime::<Utc>::MAX_UTC).contains(time) && time.year() < 10_000
 }
 
 /// One page of a list.

@@ -4,9 +4,7 @@ use serde_json::{Map, Value};
 
 use super::Invalid;
 
-const MAX_BYTES: usize = 16 * 1024;
 const MAX_DEPTH: usize = 8;
-const TOO_LARGE: Invalid = Invalid("must have at most 16384 bytes as JSON");
 const TOO_DEEP: Invalid = Invalid("must be at most 8 levels deep");
 
 /// What an application keeps beside an account: a JSON object of at most 16 KiB, eight levels deep.
@@ -14,6 +12,11 @@ const TOO_DEEP: Invalid = Invalid("must be at most 8 levels deep");
 pub struct Metadata(Map<String, Value>);
 
 impl Metadata {
+    /// How many bytes it has as JSON, at most.
+    pub const MAX_BYTES: usize = 16 * 1024;
+    /// What is said of one that has more.
+    pub const TOO_LARGE: Invalid = Invalid("must have at most 16384 bytes as JSON");
+
     /// Reads the JSON that [`to_json`](Self::to_json) wrote.
     pub fn parse(json: &str) -> Result<Self, Invalid> {
         serde_json::from_str(json)
@@ -59,8 +62,8 @@ impl Metadata {
         if self.0.values().any(|value| is_deeper(value, MAX_DEPTH - 1)) {
             return Err(TOO_DEEP);
         }
-        if self.to_json().len() > MAX_BYTES {
-            return Err(TOO_LARGE);
+        if self.to_json().len() > Self::MAX_BYTES {
+            return Err(Self::TOO_LARGE);
         }
         Ok(self)
     }
@@ -268,11 +271,14 @@ mod tests {
         assert_eq!(made(listed), Err(TOO_DEEP));
 
         let sized = |bytes: usize| object(json!({ "a": "x".repeat(bytes - r#"{"a":""}"#.len()) }));
-        assert!(made(sized(MAX_BYTES)).is_ok());
-        assert_eq!(made(sized(MAX_BYTES + 1)), Err(TOO_LARGE));
-        let full = made(sized(MAX_BYTES)).unwrap();
+        assert!(made(sized(Metadata::MAX_BYTES)).is_ok());
+        assert_eq!(
+            made(sized(Metadata::MAX_BYTES + 1)),
+            Err(Metadata::TOO_LARGE)
+        );
+        let full = made(sized(Metadata::MAX_BYTES)).unwrap();
         let more = MetadataEdit::Merge(object(json!({"b": 1})));
-        assert_eq!(full.edited(&[more]), Err(TOO_LARGE));
+        assert_eq!(full.edited(&[more]), Err(Metadata::TOO_LARGE));
     }
 
     #[test]

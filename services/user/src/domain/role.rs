@@ -43,6 +43,9 @@ impl fmt::Display for RoleName {
 pub struct Roles(BTreeSet<RoleName>);
 
 impl Roles {
+    /// How many roles an account holds, at most.
+    pub const MOST: usize = 32;
+
     /// What a new account holds unless it is given something else.
     pub fn initial() -> Self {
         Self(BTreeSet::from([RoleName(RoleName::USER.to_owned())]))
@@ -61,6 +64,21 @@ impl Roles {
     /// Each of them, in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = &RoleName> {
         self.0.iter()
+    }
+
+    /// Whether a role is among them.
+    pub fn has(&self, role: &RoleName) -> bool {
+        self.0.contains(role)
+    }
+
+    /// Whether they are those of everybody, and none beside.
+    pub fn are_everybodys(&self) -> bool {
+        self.iter().map(RoleName::as_str).eq([RoleName::USER])
+    }
+
+    /// Whether there is no room for another one.
+    pub fn are_full(&self) -> bool {
+        self.0.len() >= Self::MOST
     }
 
     /// Adds a role, and says whether it was not there.

@@ -87,6 +87,16 @@ impl Authority {
             !free && !self.scopes.contains(scope.as_str())
         })
     }
+
+    /// The first of somebody's scopes that allows something here and is not the caller's. Those of other services
+    /// mean nothing here: who keeps the accounts of an application need not hold what its people hold.
+    pub fn outranked_by<'r>(
+        &self,
+        mut scopes: impl Iterator<Item = &'r Scope>,
+        admin: &Scopes,
+    ) -> Option<&'r Scope> {
+        scopes.find(|scope| admin.contains(scope) && !self.scopes.contains(scope.as_str()))
+    }
 }
 
 #[cfg(test)]

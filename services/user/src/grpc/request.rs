@@ -144,6 +144,7 @@ fn edits(object: Option<&Struct>, parts: &[Part]) -> Result<Vec<MetadataEdit>, I
         Part::Patch => metadata::merge(object),
         Part::Member(path) => metadata::member(object, path.clone()),
     };
+    metadata::bounded(object)?;
     parts.iter().map(edit).collect()
 }
 

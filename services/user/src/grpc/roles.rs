@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use portico_caller::{Admission, Caller};
+use portico_caller::Admission;
 use portico_proto::{
     Validate,
     error::Violation,
@@ -10,11 +10,10 @@ use portico_proto::{
 use prost_types::FieldMask;
 use tonic::{Request, Response, Status};
 
-use super::request;
+use super::{authority, request, shown};
 use crate::{
     domain::{
-        Authority, Etag, Invalid, NewRole, PageSize, RoleChange, RoleDescription, RoleName, Scope,
-        Scopes,
+        Etag, Invalid, NewRole, PageSize, RoleChange, RoleDescription, RoleName, Scope, Scopes,
     },
     error::{Error, Result as Outcome},
     storage::Repeat,
@@ -122,13 +121,16 @@ impl RoleService for RoleApi {
         request: Request<pb::GrantRoleRequest>,
     ) -> Result<Response<pb::User>, Status> {
         let (admission, request) = Admission::split(request)?;
-        let by = authority(admission.caller()?);
+        let caller = admission.caller()?;
         request.validate()?;
         let id = request::id("user_id", &request.user_id)?;
         let role = name("role", &request.role)?;
         let etag = Etag::expected(request.etag);
-        let account = self.users.grant(id, &role, etag, &by).await?;
-        Ok(Response::new(wire::user(&account)))
+        let account = self
+            .users
+            .grant(id, &role, etag, &authority(caller))
+            .await?;
+        Ok(Response::new(shown(&account, caller)))
     }
 
     async fn revoke_role(
@@ -136,21 +138,16 @@ impl RoleService for RoleApi {
         request: Request<pb::RevokeRoleRequest>,
     ) -> Result<Response<pb::User>, Status> {
         let (admission, request) = Admission::split(request)?;
-        let by = authority(admission.caller()?);
+        let caller = admission.caller()?;
         request.validate()?;
         let id = request::id("user_id", &request.user_id)?;
         let role = name("role", &request.role)?;
         let etag = Etag::expected(request.etag);
-        let account = self.users.revoke(id, &role, etag, &by).await?;
-        Ok(Response::new(wire::user(&account)))
-    }
-}
-
-/// What a caller may give away.
-fn authority(caller: &Caller) -> Authority {
-    Authority {
-        scopes: caller.scopes.iter().map(str::to_owned).collect(),
-        administrator: caller.roles.iter().any(|role| role == RoleName::ADMIN),
+        let account = self
+            .users
+            .revoke(id, &role, etag, &authority(caller))
+            .await?;
+        Ok(Response::new(shown(&account, caller)))
     }
 }
 

@@ -1,23 +1,24 @@
 use std::sync::Arc;
 
-use portico_caller::{Admission, Caller};
+use portico_caller::Admission;
 use portico_proto::{
     Validate,
     user::v1::{self as pb, user_service_server::UserService},
 };
 use tonic::{Request, Response, Status};
 
-use super::request::{self, ReadMask};
+use super::{
+    READ, authority,
+    request::{self, ReadMask},
+    shown,
+};
 use crate::{
-    domain::{Account, Etag, PageSize, UserId},
+    domain::{Etag, PageSize, UserId},
     error::{Error, Result as Outcome},
     storage::Repeat,
     users::Users,
     wire,
 };
-
-const READ: &str = "users:read";
-const WRITE: &str = "users:write";
 
 /// `portico.user.v1.UserService`.
 pub struct UserApi {
@@ -137,13 +138,9 @@ impl UserService for UserApi {
         let user = request.user.unwrap_or_default();
         let id = request::id("user.id", &id)?;
         let change = request::change(&user, request.update_mask.as_ref())?;
-        if change.needs_an_administrator() && !caller.has_scope(WRITE) {
-            return Err(Error::AdministratorsOnly.into());
-        }
-        let account = self
-            .users
-            .update(id, change, Etag::expected(user.etag))
-            .await?;
+        let etag = Etag::expected(user.etag);
+        let by = authority(caller);
+        let account = self.users.update(id, change, etag, &by).await?;
         Ok(Response::new(shown(&account, caller)))
     }
 
@@ -211,15 +208,5 @@ impl UserService for UserApi {
         let id = request::id("id", &request.id)?;
         self.users.purge(id, Etag::expected(request.etag)).await?;
         Ok(Response::new(()))
-    }
-}
-
-/// An account as that caller may see it: what is kept for administrators goes to who may read all
-/// accounts.
-fn shown(account: &Account, caller: &Caller) -> pb::User {
-    if caller.has_scope(READ) {
-        wire::user(account)
-    } else {
-        wire::myself(account)
     }
 }

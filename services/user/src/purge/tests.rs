@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use super::*;
 use crate::{
     Migrator,
-    domain::{Change, DisplayName, Email, NewAccount, Username},
+    domain::{Authority, Change, DisplayName, Email, NewAccount, Username},
     storage::{Repeat, Storage},
 };
 
@@ -61,6 +61,28 @@ impl World {
         }
     }
 
+    /// The revisions that the feed tells of a purged account, and nothing else of it.
+    async fn told_of(&self, id: UserId) -> Vec<i64> {
+        let events = self.users.storage.feed(0).next(256).await.unwrap();
+        let mut revisions = Vec::new();
+        for event in events {
+            let event = UserEvent::decode(event.payload.as_slice()).unwrap();
+            let Some(Told::User(change)) = event.change else {
+                continue;
+            };
+            let user = change.user.unwrap();
+            if user.id == id.to_string() {
+                assert!(
+                    user.email.is_empty() && user.display_name.is_empty(),
+                    "{user:?}"
+                );
+                assert_eq!(user.status(), UserStatus::Purged);
+                revisions.push(change.revision);
+            }
+        }
+        revisions
+    }
+
     /// All rows of a table as text.
     async fn rows(&self, table: &str) -> String {
         let sql = match self.db.get_database_backend() {
@@ -84,7 +106,8 @@ async fn named(world: &World, email: &str) -> Account {
         display_name: Some(DisplayName::parse("Ada Lovelace").unwrap()),
         ..Change::default()
     };
-    world.users.update(ada.id, change, None).await.unwrap()
+    let by = Authority::default();
+    world.users.update(ada.id, change, None, &by).await.unwrap()
 }
 
 #[tokio::test]
@@ -124,6 +147,8 @@ async fn a_deleted_account_is_purged_when_its_time_has_come() {
             !left.contains("ada@") && !left.contains("lovelace"),
             "{left}"
         );
+        // Nor do earlier events tell more; each is at its place, and tells its revision.
+        assert_eq!(world.told_of(ada.id).await, [1, 2, 3, 4, 5, 6]);
         let again = world.users.undelete(ada.id, None).await;
         assert!(matches!(again, Err(Error::UserNotFound)));
         // The address and the name are free.

@@ -51,6 +51,9 @@ use tokio::time::sleep;
 use super::{Error, Result, Storage};
 use crate::domain::Published;
 
+/// How many bytes of events are read at once, but for the last of them: less than a message may have.
+const AT_ONCE: usize = 1 << 20;
+
 /// One reader's way through the events.
 #[derive(Debug)]
 pub struct Feed {
@@ -97,7 +100,7 @@ impl Feed {
         self.horizon.is_some()
     }
 
-    /// The next events, at most `limit`. None when there is nothing new, or nothing settled. Fails with
+    /// The next events, at most `limit`, and not many more than a megabyte. None when there is nothing new, or nothing settled. Fails with
     /// [`Error::Removed`] when events behind the place are no longer kept, and with [`Error::Ahead`] when there
     /// never were so many: whoever has that place has it from another feed, or from one that was set back.
     pub async fn next(&mut self, limit: u32) -> Result<Vec<Published>> {
@@ -157,11 +160,17 @@ impl Feed {
         let sql = format!(
             "SELECT sequence, time, payload, {oldest_open} AS oldest_open, \
              (SELECT removed_through FROM feed_bounds WHERE name = 'outbox') AS removed_through \
-             FROM outbox WHERE sequence > $1 ORDER BY sequence LIMIT $2"
+             FROM (SELECT *, SUM(length(payload)) OVER (ORDER BY sequence) - length(payload) AS bytes_before \
+             FROM (SELECT sequence, time, payload FROM outbox WHERE sequence > $1 \
+             ORDER BY sequence LIMIT $2) AS batch) AS counted \
+             WHERE bytes_before < {AT_ONCE}"
         );
         let values = [self.after.into(), i64::from(limit).into()];
         let statement = Statement::from_sql_and_values(backend, sql, values);
-        Ok(Row::find_by_statement(statement).all(&self.db).await?)
+        let mut rows = Row::find_by_statement(statement).all(&self.db).await?;
+        // They are in order, which only SQLite would have to be told, and then sorts them.
+        rows.sort_unstable_by_key(|row| row.sequence);
+        Ok(rows)
     }
 
     async fn draw_transaction(&self) -> Result<i64> {

@@ -26,7 +26,7 @@ use sea_orm::{DbBackend, FromQueryResult, QueryResult, Statement};
 use uuid::Uuid;
 
 use self::{condition::Met, sql::Sql};
-use super::{Result, Storage, entity::users::Model};
+use super::{Result, Storage, entity::users::Model, held_at_once};
 use crate::domain::{Account, Cursor, Key, Listing, OrderKey, Page, PageSize, TotalSize, Word};
 
 /// After how many accounts a walk ends.
@@ -34,18 +34,22 @@ pub(super) const STEPS: u32 = 20_000;
 /// The same before trigrams are asked: so many take about as long as the trigrams of what is just rare
 /// enough, in a million accounts, not to fill a page of 50 on the way.
 const FEW_STEPS: u32 = 8_000;
+/// How many bytes of metadata are on a page, unless the first account has more.
+const AT_ONCE: usize = 1 << 19;
 /// At how many accounts counting is given up.
 const COUNT: u32 = 100_000;
 
 /// What a page is made of, as the database gives it.
 struct Row {
-    account: Account,
+    model: Model,
     /// What it is ordered by, as the database compares it.
     key: Key,
+    /// It is not on the page, but the last one that a walk came to.
+    is_end: bool,
 }
 
 impl Storage {
-    /// One page of a list: one statement, and another one when a walk has ended before its page was full.
+    /// One page of a list, in one statement. A page with much metadata in it ends early.
     pub async fn page(
         &self,
         listing: &Listing,
@@ -69,24 +73,22 @@ impl Storage {
         let rows = self.read(statement).await?;
         let mut rows = rows
             .iter()
-            .map(|row| read(row, listing))
+            .map(|row| Row::read(row, listing, way))
             .collect::<Result<Vec<Row>>>()?;
-        let next = if rows.len() == wanted {
-            rows.truncate(size.get());
-            rows.last().map(|row| Cursor {
-                key: row.key.clone(),
-                id: row.account.id,
-            })
-        } else if way == Way::Walk && (listing.filter.is_some() || !listing.words.is_empty()) {
-            self.read(query.end_of_walk())
-                .await?
-                .first()
-                .map(|row| place(row, listing))
-                .transpose()?
+        let end = rows.pop_if(|row| row.is_end);
+        let most = held_at_once(rows.iter().map(|row| &row.model), AT_ONCE).min(size.get());
+        let next = if rows.len() > most {
+            rows.truncate(most);
+            rows.last()
         } else {
-            None
+            end.as_ref()
         };
-        let accounts = rows.into_iter().map(|row| row.account).collect();
+        let next = next.map(|row| Cursor {
+            key: row.key.clone(),
+            id: row.model.id.into(),
+        });
+        let accounts = rows.into_iter().map(|row| Account::try_from(row.model));
+        let accounts = accounts.collect::<Result<_>>()?;
         Ok(Page { accounts, next })
     }
 
@@ -139,25 +141,18 @@ impl Storage {
     }
 }
 
-fn read(row: &QueryResult, listing: &Listing) -> Result<Row> {
-    let key = key(row, listing)?;
-    let account = Account::try_from(Model::from_query_result(row, "")?)?;
-    Ok(Row { account, key })
-}
-
-fn place(row: &QueryResult, listing: &Listing) -> Result<Cursor> {
-    let id: Uuid = row.try_get("", "id")?;
-    Ok(Cursor {
-        key: key(row, listing)?,
-        id: id.into(),
-    })
-}
-
-fn key(row: &QueryResult, listing: &Listing) -> Result<Key> {
-    Ok(match listing.order.key {
-        OrderKey::CreateTime | OrderKey::UpdateTime => Key::Time(row.try_get("", "sort_key")?),
-        OrderKey::Email | OrderKey::DisplayName => Key::Text(row.try_get("", "sort_key")?),
-    })
+impl Row {
+    fn read(row: &QueryResult, listing: &Listing, way: Way) -> Result<Self> {
+        let key = match listing.order.key {
+            OrderKey::CreateTime | OrderKey::UpdateTime => Key::Time(row.try_get("", "sort_key")?),
+            OrderKey::Email | OrderKey::DisplayName => Key::Text(row.try_get("", "sort_key")?),
+        };
+        Ok(Self {
+            model: Model::from_query_result(row, "")?,
+            key,
+            is_end: way == Way::Walk && row.try_get("", "is_end")?,
+        })
+    }
 }
 
 /// On what a page runs.
@@ -196,22 +191,25 @@ impl Query<'_> {
 
     fn probe(&self, wanted: usize) -> Statement {
         let mut sql = self.begin();
-        self.select(&mut sql, "users");
+        self.select(&mut sql, "users", "");
         self.all_conditions(&mut sql);
         sql.push(" LIMIT ").bind(wanted as u64);
         sql.done()
     }
 
+    /// What a walk comes by, and where it ended when it did not fill the page and there are accounts behind it. The
+    /// database begins the second part when the first has come to an end. As one statement both see the same
+    /// accounts, or those that change in between could be looked at by nobody.
     fn walk(&self, wanted: usize) -> Statement {
         let mut sql = self.begin();
         if self.listing.filter.is_none() && self.listing.words.is_empty() {
-            self.select(&mut sql, "users");
+            self.select(&mut sql, "users", ", FALSE AS is_end");
             self.base(&mut sql);
             self.order(&mut sql, self.key());
             sql.push(" LIMIT ").bind(wanted as u64);
             return sql.done();
         }
-        sql.push("SELECT * FROM (");
+        sql.push("SELECT * FROM (SELECT * FROM (");
         self.steps(&mut sql, STEPS);
         sql.push(") AS steps WHERE TRUE");
         self.filter(Met::OnAWalk, &mut sql);
@@ -220,19 +218,13 @@ impl Query<'_> {
             self.order(&mut sql, "sort_key");
         }
         sql.push(" LIMIT ").bind(wanted as u64);
-        sql.done()
-    }
-
-    /// The last account of a walk, when there are accounts behind it.
-    fn end_of_walk(&self) -> Statement {
-        let mut sql = self.begin();
-        sql.push("SELECT id, ")
-            .push(self.key())
-            .push(" AS sort_key FROM users");
+        sql.push(") AS found UNION ALL SELECT * FROM (");
+        self.select(&mut sql, "users", ", TRUE AS is_end");
         self.base(&mut sql);
         self.narrow(&mut sql);
         self.order(&mut sql, self.key());
-        sql.push(" LIMIT 1 OFFSET ").bind(u64::from(STEPS) - 1);
+        sql.push(" LIMIT 1 OFFSET ").push(&(STEPS - 1).to_string());
+        sql.push(") AS last LIMIT ").bind(wanted as u64);
         sql.done()
     }
 
@@ -266,7 +258,7 @@ impl Query<'_> {
         sql.push(" UNION ALL (SELECT id FROM hits");
         self.order(&mut sql, "sort_key");
         sql.push(" LIMIT ").bind(wanted as u64).push(")) ");
-        self.select(&mut sql, "page JOIN users USING (id)");
+        self.select(&mut sql, "page JOIN users USING (id)", "");
         self.order(&mut sql, self.key());
         sql.done()
     }
@@ -276,7 +268,7 @@ impl Query<'_> {
         let mut sql = self.begin();
         let tables = "user_trigrams CROSS JOIN user_search ON user_search.number = user_trigrams.rowid \
                       CROSS JOIN users ON users.id = user_search.user_id";
-        self.select(&mut sql, tables);
+        self.select(&mut sql, tables, "");
         self.base(&mut sql);
         self.narrow(&mut sql);
         self.matching(&mut sql);
@@ -294,7 +286,7 @@ impl Query<'_> {
                 sql.push("SELECT sum(CASE WHEN TRUE");
                 self.filter(Met::OnAWalk, &mut sql);
                 sql.push(" THEN 1 ELSE 0 END) AS matches, count(*) AS looked_at FROM (");
-                self.select(&mut sql, "users");
+                self.select(&mut sql, "users", "");
                 self.base(&mut sql);
                 self.narrow(&mut sql);
                 self.order(&mut sql, self.key());
@@ -327,15 +319,18 @@ impl Query<'_> {
     }
 
     /// Each column by its name: a later release may add one while this one is running.
-    fn select(&self, sql: &mut Sql, tables: &str) {
+    fn select(&self, sql: &mut Sql, tables: &str, more: &str) {
         sql.push("SELECT ").push(&condition::columns());
-        sql.push(", ").push(self.key()).push(" AS sort_key FROM ");
-        sql.push(tables);
+        sql.push(", ")
+            .push(self.key())
+            .push(" AS sort_key")
+            .push(more);
+        sql.push(" FROM ").push(tables);
     }
 
     /// The first accounts of the list, filtered or not.
     fn steps(&self, sql: &mut Sql, steps: u32) {
-        self.select(sql, "users");
+        self.select(sql, "users", ", FALSE AS is_end");
         self.base(sql);
         self.narrow(sql);
         self.order(sql, self.key());
@@ -395,7 +390,7 @@ impl Query<'_> {
         let parts = self.listing.conjuncts().iter().filter_map(condition::part);
         let parts = parts
             .filter(|part| has_trigram(part))
-            .map(condition::quoted);
+            .map(condition::part_phrase);
         let phrases: Vec<String> = words.chain(parts).collect();
         sql.push(" AND user_trigrams MATCH ")
             .bind(phrases.join(" "));

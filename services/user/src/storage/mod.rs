@@ -25,6 +25,7 @@ use sea_orm::{
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use self::entity::users::Model;
 pub use accounts::Saved;
 pub use error::{Error, Result};
 pub use feed::Feed;
@@ -32,6 +33,17 @@ pub use repeats::{Fingerprint, Repeat};
 pub use replica::Replica;
 pub use retention::{Expiry, Unread};
 pub use sweep::{Sweep, Swept};
+
+/// How many of the rows, at least one, have no more than so many bytes of metadata together.
+fn held_at_once<'r>(rows: impl IntoIterator<Item = &'r Model>, bytes: usize) -> usize {
+    let mut held = 0;
+    let fits = |row: &&Model| {
+        let first = held == 0;
+        held += row.public_metadata.len() + row.private_metadata.len();
+        first || held <= bytes
+    };
+    rows.into_iter().take_while(fits).count()
+}
 
 /// The accounts, roles and events on disk. Clones share one pool.
 #[derive(Clone)]

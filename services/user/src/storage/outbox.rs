@@ -4,17 +4,20 @@ use chrono::{DateTime, Utc};
 use portico_proto::user::v1::UserEvent;
 use portico_service::database::pieces;
 use prost::Message;
-use sea_orm::{EntityTrait, NotSet, Set};
+use sea_orm::{ColumnTrait, EntityTrait, NotSet, QueryFilter, QueryOrder, QuerySelect, Set};
 use uuid::Uuid;
 
 use super::{
-    Result, Transaction,
-    entity::outbox::{ActiveModel, Entity},
+    Error, Result, Transaction,
+    entity::outbox::{ActiveModel, Column, Entity},
 };
 use crate::{
-    domain::{Account, Role, RoleName},
+    domain::{Account, Role, RoleName, UserId},
     wire,
 };
+
+/// How many events of an account are held in memory while they are erased.
+const AT_ONCE: u64 = 100;
 
 impl Transaction {
     /// Puts the event of a change into the feed. This transaction must have written the account
@@ -48,6 +51,35 @@ impl Transaction {
             .exec_without_returning(&self.tx)
             .await?;
         Ok(())
+    }
+
+    /// Leaves of what earlier events tell of an account as much as a purge leaves of it: each event keeps its
+    /// place, its time and its revision.
+    pub async fn erase_events(&self, id: UserId) -> Result<()> {
+        let of_account = Entity::find().filter(Column::AccountId.eq(Uuid::from(id)));
+        let mut behind = 0;
+        loop {
+            let page = of_account.clone().filter(Column::Sequence.gt(behind));
+            let page = page.order_by_asc(Column::Sequence).limit(AT_ONCE);
+            let events = page.all(&self.tx).await?;
+            let Some(last) = events.last() else {
+                return Ok(());
+            };
+            behind = last.sequence;
+            for event in events {
+                let told = UserEvent::decode(event.payload.as_slice());
+                let told = told.map_err(|_| Error::Corrupt("an event cannot be read back"))?;
+                let erased = ActiveModel {
+                    payload: Set(wire::erased(told).encode_to_vec()),
+                    ..ActiveModel::default()
+                };
+                Entity::update_many()
+                    .set(erased)
+                    .filter(Column::Sequence.eq(event.sequence))
+                    .exec(&self.tx)
+                    .await?;
+            }
+        }
     }
 
     /// The same for a role that this transaction has written.

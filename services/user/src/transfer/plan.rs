@@ -78,15 +78,24 @@ impl Plan {
         Self(steps)
     }
 
-    /// The roles that somebody is to get or to lose.
+    /// The roles that somebody is to get or to lose, and those of whose address moves.
     pub fn roles_in_question(&self) -> BTreeSet<RoleName> {
-        let differences = self.0.iter().filter_map(|step| match step {
-            Step::Create(account) => Some(role_difference(None, account)),
-            Step::Change { before, after } => Some(role_difference(Some(before), after)),
-            Step::Keep(_) | Step::Refuse(_) => None,
-        });
-        let names = differences.flat_map(|roles| roles.iter().cloned().collect::<Vec<_>>());
-        names.collect()
+        let mut names = BTreeSet::new();
+        for step in &self.0 {
+            match step {
+                Step::Create(account) => {
+                    names.extend(role_difference(None, account).iter().cloned());
+                }
+                Step::Change { before, after } => {
+                    names.extend(role_difference(Some(before), after).iter().cloned());
+                    if after.was_moved(before) && !before.roles.are_everybodys() {
+                        names.extend(before.roles.iter().cloned());
+                    }
+                }
+                Step::Keep(_) | Step::Refuse(_) => {}
+            }
+        }
+        names
     }
 
     /// Refuses each account that does not pass.

@@ -1,5 +1,6 @@
 use std::{collections::BTreeSet, time::Duration};
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use futures_util::future::join_all;
 use portico_proto::user::v1 as pb;
 
@@ -98,6 +99,14 @@ async fn bad_pages_are_refused() {
             refused_field(house.list(1, bad).await, "page_token");
         }
         refused_field(house.list(1, &"A".repeat(2049)).await, "page_token");
+        // A time that no account has, and no database takes.
+        let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(&token).unwrap();
+        let time = bytes.len() - 8;
+        for micros in [-1, i64::MIN / 1000, i64::MAX / 2] {
+            bytes[time..].copy_from_slice(&micros.to_be_bytes());
+            let made_up = BASE64_URL_SAFE_NO_PAD.encode(&bytes);
+            refused_field(house.list(1, &made_up).await, "page_token");
+        }
     })
     .await;
 }
@@ -139,7 +148,14 @@ async fn no_read_scans_or_sorts_the_table() {
         let mut explained = 0;
         for sql in reads {
             for step in explain(house, sql).await {
-                let scan = step.contains("SCAN") && !step.contains("USING INDEX");
+                // What was read by an index may be gone through once more.
+                let read = [
+                    "USING INDEX",
+                    "SCAN batch",
+                    "SCAN counted",
+                    "SCAN (subquery",
+                ];
+                let scan = step.contains("SCAN") && !read.iter().any(|read| step.contains(read));
                 let bad = ["TEMP B-TREE", "Seq Scan", "Sort"];
                 let bad = scan || bad.iter().any(|bad| step.contains(bad));
                 assert!(!bad, "{step}: {sql}");

@@ -6,6 +6,7 @@
 mod access;
 mod accounts;
 mod administrators;
+mod bounds;
 mod changes;
 mod expanding;
 mod feed;

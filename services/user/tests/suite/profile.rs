@@ -159,7 +159,9 @@ async fn metadata_is_written_by_administrators_and_the_private_one_seen_by_them_
         let ada = create(house, whole()).await.unwrap();
         for field in ["public_metadata", "private_metadata.plan", "email_verified"] {
             let change = pb::User {
-                email_verified: true,
+                email_verified: false,
+                public_metadata: Some(object(&[("theme", "light")])),
+                private_metadata: Some(object(&[("plan", "silver")])),
                 ..ada.clone()
             };
             refused(
@@ -167,6 +169,12 @@ async fn metadata_is_written_by_administrators_and_the_private_one_seen_by_them_
                 Reason::InsufficientScope,
             );
         }
+        // What one has already may be sent along.
+        let whole = patch(house, "", &ada, &["*"]).await.unwrap();
+        assert_eq!(
+            (whole.etag, whole.private_metadata),
+            (ada.etag.clone(), None)
+        );
         let seen = patch(house, "", &ada, &["display_name"]).await.unwrap();
         assert_eq!(seen.private_metadata, None);
         assert_eq!(seen.public_metadata, ada.public_metadata);

@@ -331,6 +331,95 @@ async fn nobody_comes_by_more_than_they_had() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_comes_by_the_account_of_somebody_who_may_more() {
+    on_each(async |house| {
+        made(house, "shipping", &["orders:write"]).await;
+        let holder = async |email: &str, role: &str| {
+            let account = house.provision(&new_id(), email, &[role, "user"]).await;
+            account.unwrap().user.unwrap()
+        };
+        let root = holder("root@example.org", "admin").await;
+        let clerk = holder("clerk@example.org", "shipping").await;
+        let moved = |user: &pb::User| pb::User {
+            email: format!("moved-{}", user.email),
+            email_verified: true,
+            display_name: "Moved".into(),
+            ..user.clone()
+        };
+        for mask in [
+            &["email"][..],
+            &["email_verified"],
+            &["email", "display_name"],
+        ] {
+            let denied = house.update(moved(&root), mask).await;
+            refused(denied, Reason::InsufficientScope);
+        }
+        assert_eq!(house.get(&root.id).await.unwrap(), root);
+        // All else goes, and so does an address of those who may nothing more here.
+        house.update(moved(&root), &["display_name"]).await.unwrap();
+        house.update(moved(&clerk), &["email"]).await.unwrap();
+        let change = pb::UpdateUserRequest {
+            user: Some(pb::User {
+                etag: String::new(),
+                ..moved(&root)
+            }),
+            update_mask: Some(prost_types::FieldMask {
+                paths: vec!["email".into()],
+            }),
+        };
+        let changed = answer(house.users().update_user(admin(house, change)).await);
+        assert_eq!(changed.unwrap().email, "moved-root@example.org");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_keeps_roles_sees_of_an_account_what_the_person_sees() {
+    on_each(async |house| {
+        let secret = prost_types::Value {
+            kind: Some(prost_types::value::Kind::StringValue("gold".into())),
+        };
+        let metadata = prost_types::Struct {
+            fields: [("plan".to_owned(), secret)].into(),
+        };
+        let ada = house.create("ada@example.org").await;
+        let change = pb::User {
+            private_metadata: Some(metadata),
+            ..ada
+        };
+        let ada = house.update(change, &["private_metadata"]).await.unwrap();
+        assert!(ada.private_metadata.is_some());
+        made(house, "shipping", &[]).await;
+        let mut client = roles(house);
+        for (scopes, seen) in [("", None), ("users:read", ada.private_metadata)] {
+            let granted = keeper(house, scopes, grant(&ada.id, "shipping"));
+            let granted = answer(client.grant_role(granted).await).unwrap();
+            assert_eq!(granted.private_metadata, seen);
+            let revoked = keeper(house, scopes, revoke(&ada.id, "shipping"));
+            let revoked = answer(client.revoke_role(revoked).await).unwrap();
+            assert_eq!(revoked.private_metadata, seen);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_holds_so_many_roles_and_no_more() {
+    on_each(async |house| {
+        let ada = house.create("ada@example.org").await;
+        for n in 1..32 {
+            made(house, &format!("r{n}"), &[]).await;
+            granted(house, &ada.id, &format!("r{n}")).await.unwrap();
+        }
+        made(house, "more", &[]).await;
+        refused_field(granted(house, &ada.id, "more").await, "role");
+        granted(house, &ada.id, "r1").await.unwrap();
+        assert_eq!(house.get(&ada.id).await.unwrap().roles.len(), 32);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_narrowed_token_of_an_administrator_stays_narrow() {
     on_each(async |house| {
         let ada = house.create("ada@example.org").await;

@@ -299,6 +299,38 @@ async fn roles_come_in_with_whoever_may_give_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_import_moves_the_address_of_somebody_who_may_more() {
+    on_each(async |house| {
+        let root = house
+            .provision(&new_id(), "root@example.org", &["admin"])
+            .await;
+        let root = root.unwrap().user.unwrap();
+        let moved = vec![
+            pb::User {
+                id: root.id.clone(),
+                ..user("mine@example.org")
+            },
+            pb::User {
+                email_verified: true,
+                ..user("root@example.org")
+            },
+        ];
+        for one in moved {
+            let results = import(house, batch(vec![one])).await;
+            assert_eq!(results[0].reason, "INSUFFICIENT_SCOPE");
+        }
+        assert_eq!(house.get(&root.id).await.unwrap(), root);
+        let named = pb::User {
+            display_name: "Root".into(),
+            ..user("root@example.org")
+        };
+        let results = import(house, batch(vec![named])).await;
+        assert_eq!(results[0].outcome(), ImportOutcome::Updated);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_import_takes_the_last_administrator_away() {
     on_each(async |house| {
         let provisioned = house

@@ -6,6 +6,9 @@ use prost_types::FieldMask;
 use super::{MAX_FAULTS, excerpt, metadata};
 use crate::error::{Error, Result};
 
+/// How many members of metadata a mask names at most.
+const MAX_MEMBERS: usize = 64;
+
 /// A field that clients may set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
@@ -89,7 +92,7 @@ pub struct Mask {
 
 impl Mask {
     /// Reads a mask. `*` is everything but what administrators alone may set, unless it has a value, so
-    /// that a person may replace all that is hers.
+    /// that a person may replace all that is hers. What is named twice is meant once.
     pub fn parse(mask: &FieldMask, user: &pb::User) -> Result<Self> {
         let mut fields = Self::default();
         let mut faults = Vec::new();
@@ -99,6 +102,10 @@ impl Mask {
                 // The state that the client has seen is a condition, and not a thing to change.
                 "etag" => {}
                 path if fields.add(path) => {}
+                _ if fields.is_full() => {
+                    let most = format!("must name at most {MAX_MEMBERS} members of metadata");
+                    return Err(Error::Invalid(vec![Violation::new("update_mask", most)]));
+                }
                 path => faults.push(Violation::new(
                     "update_mask",
                     format!(
@@ -144,16 +151,23 @@ impl Mask {
 
     fn add_all(&mut self, user: &pb::User) {
         for field in Field::ALL {
-            if field != Field::EmailVerified || user.email_verified {
+            let guarded = matches!(field, Field::Email | Field::EmailVerified);
+            if !guarded || field.is_set(user) {
                 self.fields.push(field);
             }
         }
-        if user.public_metadata.is_some() {
-            self.public_metadata.push(Part::Whole);
+        for (parts, object) in [
+            (&mut self.public_metadata, &user.public_metadata),
+            (&mut self.private_metadata, &user.private_metadata),
+        ] {
+            if object.is_some() && !parts.contains(&Part::Whole) {
+                parts.push(Part::Whole);
+            }
         }
-        if user.private_metadata.is_some() {
-            self.private_metadata.push(Part::Whole);
-        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.public_metadata.len().max(self.private_metadata.len()) == MAX_MEMBERS
     }
 
     fn add(&mut self, path: &str) -> bool {
@@ -175,8 +189,14 @@ impl Mask {
             Some(Some(names)) => Part::Member(names),
             Some(None) => return false,
         };
-        parts.push(part);
-        true
+        if parts.contains(&part) {
+            return true;
+        }
+        let room = parts.len() < MAX_MEMBERS;
+        if room {
+            parts.push(part);
+        }
+        room
     }
 }
 

@@ -1,14 +1,26 @@
 //! Metadata out of a request: objects, and the members that a mask names.
 
+use prost::Message;
 use prost_types::{Struct, Value, value::Kind};
 use serde_json::{Map, Number, Value as Json};
 
-use crate::domain::{Invalid, MetadataEdit};
+use crate::domain::{Invalid, Metadata, MetadataEdit};
 
 /// Deeper than any metadata may be; what goes on is refused without looking into it.
 const MAX_DEPTH: usize = 16;
+/// More bytes than the largest metadata has on the wire, where a number takes eleven bytes, and two as JSON with
+/// the comma behind it; what is larger is refused without a copy of it.
+const MAX_BYTES: usize = 8 * Metadata::MAX_BYTES;
 /// Between these, every whole number is a double.
 const MAX_WHOLE: f64 = 9_007_199_254_740_991.0;
+
+/// Refuses an object that is too large, whatever of it is asked for.
+pub fn bounded(object: Option<&Struct>) -> Result<(), Invalid> {
+    match object {
+        Some(object) if object.encoded_len() > MAX_BYTES => Err(Metadata::TOO_LARGE),
+        _ => Ok(()),
+    }
+}
 
 /// The whole object.
 pub fn replace(object: Option<&Struct>) -> Result<MetadataEdit, Invalid> {

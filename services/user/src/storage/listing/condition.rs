@@ -252,8 +252,13 @@ pub fn phrase(word: &Word) -> String {
     quoted(&format!("{begin}{}", word.as_str()))
 }
 
+/// A part of a text likewise, in which as many spaces stand between words as there.
+pub fn part_phrase(part: &str) -> String {
+    quoted(&part.replace(' ', "  "))
+}
+
 /// A phrase in which every character stands for itself.
-pub fn quoted(text: &str) -> String {
+fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }
 
