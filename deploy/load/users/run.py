@@ -245,6 +245,8 @@ def reads(system, options):
         "page 10,000": lambda n: f"{page}&pageToken={deep}",
         "filtered page": lambda n: listed(filter=filters),
         "search": lambda n: listed(search=f"{names[n % len(names)]}"),
+        # Everybody has the word, and nobody what the filter asks for.
+        "search, filtered": lambda n: listed(search="person", filter='locale = "xx"'),
     }
     times, good = {name: [] for name in queries}, []
     # In turns, so that whatever else the machine does meets all of them alike.

@@ -11,8 +11,9 @@
 //!   the token for the next one (AIP-158 has clients expect that).
 //! * **Trigrams.** What has to stand somewhere in a name or an address is looked up in an index of
 //!   trigrams, which answers at once what is rare and takes long for what is common. A walk is the other
-//!   way round. So a short walk goes first, and when it does not fill the page, what is looked for is
-//!   rare enough: the index answers, in the same statement.
+//!   way round. So a short walk goes first, and when it does not fill the page, what is looked for is mostly
+//!   rare enough: the index answers, in the same statement. Where it would answer with very much, of which a
+//!   filter leaves little, or not enough for a very large page, a long walk takes its place.
 //!
 //! # PostgreSQL-compatible engines
 //!
@@ -34,6 +35,8 @@ pub(super) const STEPS: u32 = 20_000;
 /// The same before trigrams are asked: so many take about as long as the trigrams of what is just rare
 /// enough, in a million accounts, not to fill a page of 50 on the way.
 const FEW_STEPS: u32 = 8_000;
+/// What as many of them have is common, and the index is not asked for it.
+const MANY: u32 = FEW_STEPS / 50;
 /// How many bytes of metadata are on a page, unless the first account has more.
 const AT_ONCE: usize = 1 << 19;
 /// At how many accounts counting is given up.
@@ -63,8 +66,7 @@ impl Storage {
             behind,
             backend,
         };
-        let way = query.way();
-        let statement = match way {
+        let statement = match query.way() {
             Way::Probe => query.probe(wanted),
             Way::Walk => query.walk(wanted),
             Way::Trigrams if backend == DbBackend::Postgres => query.walk_then_trigrams(wanted),
@@ -73,7 +75,7 @@ impl Storage {
         let rows = self.read(statement).await?;
         let mut rows = rows
             .iter()
-            .map(|row| Row::read(row, listing, way))
+            .map(|row| Row::read(row, listing))
             .collect::<Result<Vec<Row>>>()?;
         let end = rows.pop_if(|row| row.is_end);
         let most = held_at_once(rows.iter().map(|row| &row.model), AT_ONCE).min(size.get());
@@ -142,7 +144,7 @@ impl Storage {
 }
 
 impl Row {
-    fn read(row: &QueryResult, listing: &Listing, way: Way) -> Result<Self> {
+    fn read(row: &QueryResult, listing: &Listing) -> Result<Self> {
         let key = match listing.order.key {
             OrderKey::CreateTime | OrderKey::UpdateTime => Key::Time(row.try_get("", "sort_key")?),
             OrderKey::Email | OrderKey::DisplayName => Key::Text(row.try_get("", "sort_key")?),
@@ -150,7 +152,7 @@ impl Row {
         Ok(Self {
             model: Model::from_query_result(row, "")?,
             key,
-            is_end: way == Way::Walk && row.try_get("", "is_end")?,
+            is_end: row.try_get("", "is_end")?,
         })
     }
 }
@@ -191,49 +193,54 @@ impl Query<'_> {
 
     fn probe(&self, wanted: usize) -> Statement {
         let mut sql = self.begin();
-        self.select(&mut sql, "users", "");
+        self.select(&mut sql, "users", "FALSE");
         self.all_conditions(&mut sql);
         sql.push(" LIMIT ").bind(wanted as u64);
+        sql.done()
+    }
+
+    fn walk(&self, wanted: usize) -> Statement {
+        let mut sql = self.begin();
+        if self.listing.filter.is_none() && self.listing.words.is_empty() {
+            self.select(&mut sql, "users", "FALSE");
+            self.base(&mut sql);
+            self.order(&mut sql, self.key());
+            sql.push(" LIMIT ").bind(wanted as u64);
+            return sql.done();
+        }
+        self.long_walk(&mut sql, wanted, "");
         sql.done()
     }
 
     /// What a walk comes by, and where it ended when it did not fill the page and there are accounts behind it. The
     /// database begins the second part when the first has come to an end. As one statement both see the same
     /// accounts, or those that change in between could be looked at by nobody.
-    fn walk(&self, wanted: usize) -> Statement {
-        let mut sql = self.begin();
-        if self.listing.filter.is_none() && self.listing.words.is_empty() {
-            self.select(&mut sql, "users", ", FALSE AS is_end");
-            self.base(&mut sql);
-            self.order(&mut sql, self.key());
-            sql.push(" LIMIT ").bind(wanted as u64);
-            return sql.done();
-        }
+    fn long_walk(&self, sql: &mut Sql, wanted: usize, only_if: &str) {
         sql.push("SELECT * FROM (SELECT * FROM (");
-        self.steps(&mut sql, STEPS);
+        self.steps(sql, STEPS, only_if);
         sql.push(") AS steps WHERE TRUE");
-        self.filter(Met::OnAWalk, &mut sql);
+        self.filter(Met::OnAWalk, sql);
         // SQLite would sort what is in order already.
         if self.backend == DbBackend::Postgres {
-            self.order(&mut sql, "sort_key");
+            self.order(sql, "sort_key");
         }
         sql.push(" LIMIT ").bind(wanted as u64);
         sql.push(") AS found UNION ALL SELECT * FROM (");
-        self.select(&mut sql, "users", ", TRUE AS is_end");
-        self.base(&mut sql);
-        self.narrow(&mut sql);
-        self.order(&mut sql, self.key());
+        self.select(sql, "users", "TRUE");
+        self.base(sql);
+        self.narrow(sql);
+        sql.push(only_if);
+        self.order(sql, self.key());
         sql.push(" LIMIT 1 OFFSET ").push(&(STEPS - 1).to_string());
         sql.push(") AS last LIMIT ").bind(wanted as u64);
-        sql.done()
     }
 
-    /// Only what a walk did not fill asks for trigrams: PostgreSQL does not begin a part of which a
-    /// condition without columns is false.
+    /// Only what a walk did not fill asks for trigrams, and only what they find too often walks further:
+    /// PostgreSQL does not begin a part of which a condition without columns is false.
     fn walk_then_trigrams(&self, wanted: usize) -> Statement {
         let mut sql = self.begin();
         sql.push("WITH walk AS MATERIALIZED (SELECT sort_key, id FROM (");
-        self.steps(&mut sql, FEW_STEPS);
+        self.steps(&mut sql, FEW_STEPS, "");
         sql.push(") AS steps WHERE TRUE");
         self.filter(Met::OnAWalk, &mut sql);
         sql.push(" LIMIT ").bind(wanted as u64);
@@ -249,18 +256,47 @@ impl Query<'_> {
             sql.push(" LIMIT 1 OFFSET ").bind(u64::from(FEW_STEPS) - 1);
             sql.push(")");
         }
-        sql.push(" AS yes), hits AS MATERIALIZED (SELECT ")
+        sql.push(" AS yes), common AS MATERIALIZED (");
+        self.common(&mut sql);
+        sql.push("), hits AS MATERIALIZED (SELECT ")
             .push(self.key());
         sql.push(" AS sort_key, id FROM users");
         self.all_conditions(&mut sql);
-        sql.push(" AND (SELECT yes FROM short)");
-        sql.push("), page AS (SELECT id FROM walk WHERE NOT (SELECT yes FROM short)");
-        sql.push(" UNION ALL (SELECT id FROM hits");
+        sql.push(" AND (SELECT yes FROM short) AND NOT (SELECT yes FROM common)");
+        sql.push(
+            "), page AS (SELECT id, FALSE AS is_end FROM walk WHERE NOT (SELECT yes FROM short)",
+        );
+        sql.push(" UNION ALL (SELECT id, FALSE FROM hits");
         self.order(&mut sql, "sort_key");
-        sql.push(" LIMIT ").bind(wanted as u64).push(")) ");
-        self.select(&mut sql, "page JOIN users USING (id)", "");
+        sql.push(" LIMIT ").bind(wanted as u64);
+        sql.push(") UNION ALL SELECT id, is_end FROM (");
+        self.long_walk(&mut sql, wanted, " AND (SELECT yes FROM common)");
+        sql.push(") AS further) ");
+        self.select(&mut sql, "page JOIN users USING (id)", "is_end");
         self.order(&mut sql, self.key());
+        sql.push(", is_end");
         sql.done()
+    }
+
+    /// Whether trigrams would find too much, to judge by what the short walk came by. Without a filter that is what
+    /// it found; with one it is gone again for it.
+    fn common(&self, sql: &mut Sql) {
+        sql.push("SELECT (SELECT yes FROM short) AND (SELECT count(*) FROM ");
+        if self.listing.filter.is_none() {
+            sql.push("walk");
+        } else {
+            sql.push("(");
+            self.steps(sql, FEW_STEPS, " AND (SELECT yes FROM short)");
+            sql.push(") AS steps WHERE TRUE");
+            for conjunct in self.listing.conjuncts() {
+                if condition::part(conjunct).is_some_and(has_trigram) {
+                    sql.push(" AND ");
+                    condition::write(conjunct, Met::OnAWalk, sql);
+                }
+            }
+            self.words(Met::OnAWalk, sql);
+        }
+        sql.push(") >= ").push(&MANY.to_string()).push(" AS yes");
     }
 
     /// The order of the tables is said, or SQLite would try each account in the list's order instead.
@@ -268,7 +304,7 @@ impl Query<'_> {
         let mut sql = self.begin();
         let tables = "user_trigrams CROSS JOIN user_search ON user_search.number = user_trigrams.rowid \
                       CROSS JOIN users ON users.id = user_search.user_id";
-        self.select(&mut sql, tables, "");
+        self.select(&mut sql, tables, "FALSE");
         self.base(&mut sql);
         self.narrow(&mut sql);
         self.matching(&mut sql);
@@ -286,7 +322,7 @@ impl Query<'_> {
                 sql.push("SELECT sum(CASE WHEN TRUE");
                 self.filter(Met::OnAWalk, &mut sql);
                 sql.push(" THEN 1 ELSE 0 END) AS matches, count(*) AS looked_at FROM (");
-                self.select(&mut sql, "users", "");
+                self.select(&mut sql, "users", "FALSE");
                 self.base(&mut sql);
                 self.narrow(&mut sql);
                 self.order(&mut sql, self.key());
@@ -319,20 +355,18 @@ impl Query<'_> {
     }
 
     /// Each column by its name: a later release may add one while this one is running.
-    fn select(&self, sql: &mut Sql, tables: &str, more: &str) {
+    fn select(&self, sql: &mut Sql, tables: &str, is_end: &str) {
         sql.push("SELECT ").push(&condition::columns());
-        sql.push(", ")
-            .push(self.key())
-            .push(" AS sort_key")
-            .push(more);
-        sql.push(" FROM ").push(tables);
+        sql.push(", ").push(self.key()).push(" AS sort_key, ");
+        sql.push(is_end).push(" AS is_end FROM ").push(tables);
     }
 
     /// The first accounts of the list, filtered or not.
-    fn steps(&self, sql: &mut Sql, steps: u32) {
-        self.select(sql, "users", ", FALSE AS is_end");
+    fn steps(&self, sql: &mut Sql, steps: u32, only_if: &str) {
+        self.select(sql, "users", "FALSE");
         self.base(sql);
         self.narrow(sql);
+        sql.push(only_if);
         self.order(sql, self.key());
         sql.push(" LIMIT ").push(&steps.to_string());
     }
@@ -379,6 +413,10 @@ impl Query<'_> {
             sql.push(" AND ");
             condition::write(filter, met, sql);
         }
+        self.words(met, sql);
+    }
+
+    fn words(&self, met: Met, sql: &mut Sql) {
         for word in &self.listing.words {
             sql.push(" AND ");
             condition::search(word, met, sql);
