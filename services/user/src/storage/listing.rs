@@ -357,6 +357,9 @@ impl Query<'_> {
     /// Each column by its name: a later release may add one while this one is running.
     fn select(&self, sql: &mut Sql, tables: &str, is_end: &str) {
         sql.push("SELECT ").push(&condition::columns());
+        if self.backend == DbBackend::Postgres && !self.listing.words.is_empty() {
+            sql.push(", ").push(condition::POSTGRES_SEARCHED);
+        }
         sql.push(", ").push(self.key()).push(" AS sort_key, ");
         sql.push(is_end).push(" AS is_end FROM ").push(tables);
     }

@@ -13,9 +13,8 @@ use crate::{
 /// What is searched in, as the index of trigrams has it.
 const POSTGRES_INDEXED: &str = "lower(' ' || email_key || ' ' || coalesce(username_key, '') || ' ' || \
                                 display_name || ' ' || given_name || ' ' || family_name)";
-/// The same where no index is asked: put together in half the time, by what no index may have.
-const POSTGRES_TEXT: &str =
-    "lower(concat_ws(' ', '', email_key, username_key, display_name, given_name, family_name))";
+/// The same where no index is asked, put together in half the time and not folded yet.
+pub const POSTGRES_SEARCHED: &str = "concat_ws(' ', '', email_key, username_key, display_name, given_name, family_name) AS searched";
 
 /// How accounts come to a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -230,14 +229,21 @@ fn part_of(field: TextField, value: &str) -> Option<&str> {
 pub fn search(word: &Word, met: Met, sql: &mut Sql) {
     match sql.backend {
         DbBackend::Postgres => {
-            let text = match met {
-                Met::OnAWalk => POSTGRES_TEXT,
-                Met::ByIndex => POSTGRES_INDEXED,
-            };
             let begin = if word.begins() { "% " } else { "%" };
             let pattern = format!("{begin}{}%", escaped(word.as_str()));
-            sql.push(text).push(" LIKE lower(").bind(pattern);
-            sql.push(") ESCAPE '\\'");
+            let mut like = |text: &str| {
+                sql.push(text).push(" LIKE lower(").bind(pattern.clone());
+                sql.push(") ESCAPE '\\'");
+            };
+            match met {
+                Met::ByIndex => like(POSTGRES_INDEXED),
+                // Most texts have but ASCII in them, which the locale `C` folds in a fraction of the time.
+                Met::OnAWalk => {
+                    like("(lower(searched COLLATE \"C\")");
+                    like(" OR octet_length(searched) <> char_length(searched) AND lower(searched)");
+                    sql.push(")");
+                }
+            }
         }
         // The trigrams say it, and have been asked.
         _ => {
