@@ -1,4 +1,4 @@
-//! Many accounts in one statement, or in a few whose lengths are powers of two.
+//! Many accounts in few statements, whose lengths are powers of two.
 
 use portico_service::database::{filled, pieces};
 use sea_orm::{

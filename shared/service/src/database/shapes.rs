@@ -2,14 +2,17 @@
 //!
 //! A connection prepares each text that it is given, and remembers a hundred of them, on both sides. A list of
 //! any length in a statement makes a text for each length, with a place for every value: megabytes that are used
-//! once. With lengths that are powers of two there are ten such texts where there were five hundred.
+//! once. With lengths that are powers of two up to 128 there are eight such texts where there were five hundred.
 
 use std::iter;
 
-/// A list in pieces whose lengths are powers of two, the longest first: one statement for each.
+/// The longest piece, as a power of two: every connection keeps the texts of all lengths.
+const LONGEST: u32 = 7;
+
+/// A list in pieces whose lengths are powers of two up to 128, the longest first: one statement for each.
 pub fn pieces<T>(mut list: &[T]) -> impl Iterator<Item = &[T]> {
     iter::from_fn(move || {
-        let length = 1 << list.len().checked_ilog2()?;
+        let length = 1 << list.len().checked_ilog2()?.min(LONGEST);
         let (piece, rest) = list.split_at(length);
         list = rest;
         Some(piece)
@@ -33,7 +36,7 @@ mod tests {
     fn pieces_are_the_whole_list_in_its_order() {
         let list: Vec<u32> = (0..500).collect();
         let lengths: Vec<usize> = pieces(&list).map(<[_]>::len).collect();
-        assert_eq!(lengths, [256, 128, 64, 32, 16, 4]);
+        assert_eq!(lengths, [128, 128, 128, 64, 32, 16, 4]);
         assert_eq!(pieces(&list).flatten().count(), 500);
         assert!(pieces(&list).flatten().eq(&list));
         assert_eq!(pieces::<u32>(&[]).count(), 0);
