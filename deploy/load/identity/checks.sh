@@ -45,8 +45,7 @@ for check in "${checks[@]}"; do
   case $check in
     timing) python3 "$here/timing.py" "$url" ;;
     storm)
-      raw=$("$target/examples/argon2" "$threads")
-      python3 "$here/storm.py" "$url" "$raw" "$seconds"
+      python3 "$here/storm.py" "$url" "$seconds" "$target/examples/argon2" "$threads"
       ;;
     family)
       # A second auth service and gateway on the same database, so that racers meet in it alone.
