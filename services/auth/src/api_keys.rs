@@ -156,7 +156,7 @@ pub(crate) async fn exchange(
         return Err(Error::ApiKeyInvalid);
     }
     let held = match owner {
-        OwnerState::User { roles } => core.roles.scopes_of(&roles),
+        OwnerState::User { roles } => core.roles.scopes_of(&roles).await?,
         OwnerState::ServiceAccount { scopes } => scopes,
     };
     let scopes = key.scopes.intersection(&held);

@@ -194,14 +194,14 @@ impl Core {
 
     /// The tokens for an open session, with what the account's roles allow now, of what was asked for at
     /// sign-in, of what is asked for this time.
-    pub(crate) fn grant(
+    pub(crate) async fn grant(
         &self,
         account: Account,
         session: &Session,
         refresh: RefreshToken,
         asked: &str,
     ) -> Result<Grant, Error> {
-        let (access, scope) = self.access(account, session, asked)?;
+        let (access, scope) = self.access(account, session, asked).await?;
         Ok(Grant {
             access,
             refresh,
@@ -212,13 +212,13 @@ impl Core {
     }
 
     /// The access token alone, and its scopes.
-    pub(crate) fn access(
+    pub(crate) async fn access(
         &self,
         account: Account,
         session: &Session,
         asked: &str,
     ) -> Result<(AccessToken, String), Error> {
-        let scopes = narrow(self.roles.scopes_of(&account.roles), &session.scope);
+        let scopes = narrow(self.roles.scopes_of(&account.roles).await?, &session.scope);
         let scopes = narrow(scopes, asked);
         let scope = scopes
             .iter()

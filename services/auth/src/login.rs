@@ -157,7 +157,7 @@ async fn open(
         .issue(device, &account.email, now, &core.random);
     Ok(Some(Grant {
         device_token,
-        ..core.grant(account, &session, refresh, "")?
+        ..core.grant(account, &session, refresh, "").await?
     }))
 }
 

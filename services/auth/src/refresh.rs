@@ -96,7 +96,7 @@ async fn rotate(core: &Core, refresh: Refresh<'_>) -> Result<Grant, Error> {
         end(core, &session).await?;
         return Err(Error::InvalidGrant);
     }
-    core.grant(account, &session, current, refresh.scope)
+    core.grant(account, &session, current, refresh.scope).await
 }
 
 /// Whose a refresh token is, whatever became of it. One statement, and none for what is no such token.

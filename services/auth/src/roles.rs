@@ -36,15 +36,15 @@ impl Roles {
         Ok(())
     }
 
-    /// What these roles allow together. A role that is not known allows nothing.
-    pub(crate) fn scopes_of(&self, roles: &[String]) -> Scopes {
+    /// What these roles allow together. Where one is not known, another process may have heard of it: they are read
+    /// again. A role of which nobody has heard allows nothing.
+    pub(crate) async fn scopes_of(&self, roles: &[String]) -> storage::Result<Scopes> {
+        if !self.know(roles) {
+            self.reload().await?;
+        }
         let known = self.scopes.load();
-        roles
-            .iter()
-            .filter_map(|role| known.get(role))
-            .flatten()
-            .cloned()
-            .collect()
+        let scopes = roles.iter().filter_map(|role| known.get(role)).flatten();
+        Ok(scopes.cloned().collect())
     }
 
     /// Whether all of these roles are known.

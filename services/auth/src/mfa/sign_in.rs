@@ -121,7 +121,7 @@ async fn finish(core: &Core, token: &str, typed: &str, client: Client) -> Result
     let device_token = core.devices.issue(None, &account.email, now, &core.random);
     Ok(Grant {
         device_token,
-        ..core.grant(account, &session, refresh, "")?
+        ..core.grant(account, &session, refresh, "").await?
     })
 }
 

@@ -65,6 +65,6 @@ pub(crate) async fn prove(
     let proved = tx.prove_session(session, user_id, assurance, now).await?;
     let session = proved.ok_or(Error::StepUpRequired)?;
     tx.commit().await?;
-    let (access, scope) = core.access(account, &session, "")?;
+    let (access, scope) = core.access(account, &session, "").await?;
     Ok((session.id, access, scope))
 }

@@ -239,3 +239,33 @@ async fn a_new_role_counts_from_the_next_token_on() {
         world.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_process_heard_of_a_role_the_other_one_knows_at_once() {
+    for database in portico_testing::databases() {
+        if database.name == "sqlite" {
+            continue;
+        }
+        let setting = Setting::new();
+        let worlds = [
+            setting.start(&database.url).await,
+            setting.start(&database.url).await,
+        ];
+        worlds[0].ada().await;
+        let id = setting.users.account(EMAIL).expect("exists").id;
+        setting.users.role("late", &["orders:read"]);
+        setting
+            .users
+            .change(&id, |user| user.roles.push("late".to_owned()));
+        let copied = "SELECT COUNT(*) FROM identities WHERE roles LIKE '%late%'";
+        let arrived = async || worlds[0].number(copied).await == Some(1);
+        worlds[0].until("the copy has the role", arrived).await;
+        for world in &worlds {
+            let tokens = world.login(EMAIL, PASSWORD).await.expect("signs in");
+            assert!(tokens.scope.contains("orders:read"), "{}", tokens.scope);
+        }
+        for world in worlds {
+            world.stop().await;
+        }
+    }
+}
