@@ -32,6 +32,7 @@ impl Users {
         if account.status != Status::Deleted {
             return Err(Error::NotDeleted);
         }
+        tx.erase_events(std::iter::once(id)).await?;
         self.bury(&tx, account).await?;
         self.commit(tx).await
     }
@@ -42,6 +43,10 @@ impl Users {
         let now = self.clock.now();
         let due = tx.load_due(now, now - self.keep_deleted, BATCH).await?;
         let count = due.len() as u64;
+        if count > 0 {
+            tx.erase_events(due.iter().map(|account| account.id))
+                .await?;
+        }
         for account in due {
             self.bury(&tx, account).await?;
         }
@@ -57,7 +62,6 @@ impl Users {
         account.purge_time = Some(now);
         account.touch(now);
         tx.bury(&account).await?;
-        tx.erase_events(account.id).await?;
         tx.publish_purge(&account, now).await?;
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Connections to a service's own database: SQLite on a laptop, PostgreSQL elsewhere.
 
 use std::{
+    collections::HashSet,
     fs, io,
     path::Path,
     time::{Duration, Instant},
@@ -9,7 +10,8 @@ use std::{
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
-    DbErr, RuntimeErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    DbErr, IntoDatabaseExecutor, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait,
     sqlx::{
         self, ConnectOptions as _, Connection,
         pool::PoolOptions,
@@ -17,7 +19,7 @@ use sea_orm::{
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
     },
 };
-use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::{MigratorTrait, SchemaManager};
 
 use crate::Secret;
 
@@ -31,6 +33,8 @@ pub use observe::{commit, note, observe};
 pub use shapes::{filled, pieces};
 pub use supervise::supervise;
 
+/// The table in which migrations are noted that were applied.
+const APPLIED: &str = "seaql_migrations";
 /// How long a statement may run on PostgreSQL. No request waits longer, so nobody would read the
 /// answer.
 const STATEMENT: Duration = Duration::from_secs(30);
@@ -228,15 +232,33 @@ pub async fn migrate<M: MigratorTrait>(db: &DatabaseConnection) -> Result<(), Db
         ))
         .await?;
     }
-    M::up(&tx, None).await?;
+    if pending::<M>(&tx).await? {
+        M::up(&tx, None).await?;
+    }
     tx.commit().await
 }
 
-/// Whether a migration is not applied yet. Only reads, and so needs no right to change the schema.
-pub async fn pending<M: MigratorTrait>(db: &DatabaseConnection) -> Result<bool, DbErr> {
-    M::get_pending_migrations_read_only(db)
-        .await
-        .map(|pending| !pending.is_empty())
+/// Whether a migration of this release is not applied yet. Those of a later one are none of its business: it runs on
+/// their schema, also where it is taken back to. Only reads, and so needs no right to change the schema.
+pub async fn pending<'c, M: MigratorTrait>(
+    db: impl IntoDatabaseExecutor<'c>,
+) -> Result<bool, DbErr> {
+    let (known, schema) = (M::migrations(), SchemaManager::new(db));
+    let db = schema.get_connection();
+    if !schema.has_table(APPLIED).await? {
+        return Ok(!known.is_empty());
+    }
+    let applied = format!("SELECT version FROM {APPLIED}");
+    let applied = Statement::from_string(db.get_database_backend(), applied);
+    let applied: HashSet<String> = db
+        .query_all_raw(applied)
+        .await?
+        .iter()
+        .map(|row| row.try_get("", "version"))
+        .collect::<Result<_, _>>()?;
+    Ok(known
+        .iter()
+        .any(|migration| !applied.contains(migration.name())))
 }
 
 /// The time cut to whole microseconds. SQLite would keep more and PostgreSQL would not.

@@ -6,7 +6,6 @@
 mod m0001_accounts;
 mod m0002_profile;
 mod m0003_flow;
-mod m0004_erasure;
 
 use sea_orm_migration::prelude::*;
 
@@ -20,7 +19,6 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_accounts::Migration),
             Box::new(m0002_profile::Migration),
             Box::new(m0003_flow::Migration),
-            Box::new(m0004_erasure::Migration),
         ]
     }
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use portico_proto::user::v1::UserEvent;
-use portico_service::database::pieces;
+use portico_service::database::{filled, pieces};
 use prost::Message;
 use sea_orm::{ColumnTrait, EntityTrait, NotSet, QueryFilter, QueryOrder, QuerySelect, Set};
 use uuid::Uuid;
@@ -53,10 +53,12 @@ impl Transaction {
         Ok(())
     }
 
-    /// Leaves of what earlier events tell of an account as much as a purge leaves of it: each event keeps its
-    /// place, its time and its revision.
-    pub async fn erase_events(&self, id: UserId) -> Result<()> {
-        let of_account = Entity::find().filter(Column::AccountId.eq(Uuid::from(id)));
+    /// Leaves of what earlier events tell of some accounts as much as a purge leaves of them: each event keeps its
+    /// place, its time and its revision. Goes through all events that are kept, so it is asked for many accounts at
+    /// once.
+    pub async fn erase_events(&self, ids: impl Iterator<Item = UserId>) -> Result<()> {
+        let ids = filled(ids.map(Uuid::from));
+        let of_account = Entity::find().filter(Column::AccountId.is_in(ids));
         let mut behind = 0;
         loop {
             let page = of_account.clone().filter(Column::Sequence.gt(behind));

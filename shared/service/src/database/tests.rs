@@ -39,6 +39,33 @@ impl MigrationTrait for First {
     }
 }
 
+/// A release later.
+struct Later;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Later {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(First), Box::new(Second)]
+    }
+}
+
+struct Second;
+
+impl MigrationName for Second {
+    fn name(&self) -> &'static str {
+        "m0002_second"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Second {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let column = "ALTER TABLE numbers ADD COLUMN note TEXT";
+        manager.get_connection().execute_unprepared(column).await?;
+        Ok(())
+    }
+}
+
 async fn open(url: &str) -> DatabaseConnection {
     connect(&Secret::from(url), 8).await.unwrap()
 }
@@ -116,6 +143,21 @@ async fn a_migration_that_breaks_off_leaves_nothing() {
             assert!(left.is_err(), "{}: {table}", database.name);
         }
         migrate::<Migrator>(&db).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_release_runs_on_the_schema_of_a_later_one() {
+    for database in databases() {
+        let db = open(&database.url).await;
+        migrate::<Migrator>(&db).await.unwrap();
+        assert!(pending::<Later>(&db).await.unwrap());
+        migrate::<Later>(&db).await.unwrap();
+        // One that starts meanwhile, and one that is taken back to.
+        assert!(!pending::<Migrator>(&db).await.unwrap());
+        migrate::<Migrator>(&db).await.unwrap();
+        assert!(!pending::<Later>(&db).await.unwrap());
+        one(&db, "SELECT note FROM numbers").await;
     }
 }
 
