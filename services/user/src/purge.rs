@@ -32,7 +32,7 @@ impl Users {
         if account.status != Status::Deleted {
             return Err(Error::NotDeleted);
         }
-        tx.erase_events(std::iter::once(id)).await?;
+        tx.erase_events(std::slice::from_ref(&account)).await?;
         self.bury(&tx, account).await?;
         self.commit(tx).await
     }
@@ -43,10 +43,7 @@ impl Users {
         let now = self.clock.now();
         let due = tx.load_due(now, now - self.keep_deleted, BATCH).await?;
         let count = due.len() as u64;
-        if count > 0 {
-            tx.erase_events(due.iter().map(|account| account.id))
-                .await?;
-        }
+        tx.erase_events(&due).await?;
         for account in due {
             self.bury(&tx, account).await?;
         }

@@ -168,15 +168,24 @@ pub(crate) async fn allow_to_move(
     by: &Authority,
     account: &Account,
 ) -> Result<()> {
-    if account.roles.are_everybodys() {
+    if account.roles.of_the_few().next().is_none() {
         return Ok(());
     }
-    let (held, admin) = (
-        tx.hold_roles(account.roles.iter()).await?,
-        tx.admin_scopes().await?,
-    );
-    let scopes = held.iter().flat_map(|role| role.scopes.iter());
-    match by.outranked_by(scopes, &admin) {
+    let held = tx.hold_roles(account.roles.of_the_few()).await?;
+    may_move(by, account, &held, &tx.admin_scopes().await?)
+}
+
+/// The same where the account's roles are known, perhaps among others, and what administrators hold.
+pub(crate) fn may_move(
+    by: &Authority,
+    account: &Account,
+    roles: &[Role],
+    admin: &Scopes,
+) -> Result<()> {
+    let names: Vec<_> = account.roles.of_the_few().collect();
+    let held = roles.iter().filter(|role| names.contains(&&role.name));
+    let scopes = held.flat_map(|role| role.scopes.iter());
+    match by.outranked_by(scopes, admin) {
         Some(scope) => Err(Error::AccountOutOfReach(scope.clone())),
         None => Ok(()),
     }

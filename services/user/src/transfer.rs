@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use crate::{
     domain::{Account, Authority, Imported, Role, RoleName, Scopes, UserId},
     error::{Error, Result},
+    roles::may_move,
     storage::Transaction,
     users::{Users, persist, save},
 };
@@ -150,17 +151,8 @@ impl Grantable {
 
     /// Whether an account may be what it is to be.
     fn check(&self, before: Option<&Account>, after: &Account, by: &Authority) -> Result<()> {
-        // As `allow_to_move` has it.
-        let moved = |before: &&Account| after.was_moved(before) && !before.roles.are_everybodys();
-        if let Some(before) = before.filter(moved) {
-            let held = self
-                .roles
-                .iter()
-                .filter(|role| before.roles.has(&role.name));
-            let scopes = held.flat_map(|role| role.scopes.iter());
-            if let Some(scope) = by.outranked_by(scopes, &self.admin) {
-                return Err(Error::AccountOutOfReach(scope.clone()));
-            }
+        if let Some(before) = before.filter(|before| after.was_moved(before)) {
+            may_move(by, before, &self.roles, &self.admin)?;
         }
         self.check_roles(before, after, by)
     }

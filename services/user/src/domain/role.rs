@@ -71,9 +71,10 @@ impl Roles {
         self.0.contains(role)
     }
 
-    /// Whether they are those of everybody, and none beside.
-    pub fn are_everybodys(&self) -> bool {
-        self.iter().map(RoleName::as_str).eq([RoleName::USER])
+    /// All of them where there are others than everybody's, and else none.
+    pub fn of_the_few(&self) -> impl Iterator<Item = &RoleName> {
+        let everybodys = self.iter().map(RoleName::as_str).eq([RoleName::USER]);
+        self.0.iter().filter(move |_| !everybodys)
     }
 
     /// Whether there is no room for another one.

@@ -144,7 +144,9 @@ fn edits(object: Option<&Struct>, parts: &[Part]) -> Result<Vec<MetadataEdit>, I
         Part::Patch => metadata::merge(object),
         Part::Member(path) => metadata::member(object, path.clone()),
     };
-    metadata::bounded(object)?;
+    if !parts.is_empty() {
+        metadata::bounded(object)?;
+    }
     parts.iter().map(edit).collect()
 }
 

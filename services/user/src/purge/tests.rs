@@ -147,12 +147,30 @@ async fn a_deleted_account_is_purged_when_its_time_has_come() {
             !left.contains("ada@") && !left.contains("lovelace"),
             "{left}"
         );
-        // Nor do earlier events tell more; each is at its place, and tells its revision.
+        // Nor do earlier events tell more; each is at its place and tells its revision.
         assert_eq!(world.told_of(ada.id).await, [1, 2, 3, 4, 5, 6]);
         let again = world.users.undelete(ada.id, None).await;
         assert!(matches!(again, Err(Error::UserNotFound)));
         // The address and the name are free.
         assert_ne!(named(&world, "ada@example.org").await.id, ada.id);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_purge_by_request_erases_what_was_told_as_well() {
+    on_each(async |world| {
+        let ada = named(&world, "ada@example.org").await;
+        world.users.delete(ada.id, None).await.unwrap();
+        // Long after, others have changed, and nothing of theirs is erased.
+        world.clock.advance(2 * DAY);
+        world.create("kept@example.org", None).await.unwrap();
+        world.users.purge(ada.id, None).await.unwrap();
+        assert_eq!(world.told_of(ada.id).await, [1, 2, 3, 4]);
+        let told = world.users.storage.feed(0).next(256).await.unwrap();
+        let told = told.iter().map(|event| event.payload.as_slice());
+        let of_kept = told.filter(|it| it.windows(4).any(|part| part == b"kept"));
+        assert_eq!(of_kept.count(), 1);
     })
     .await;
 }

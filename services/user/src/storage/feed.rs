@@ -168,7 +168,7 @@ impl Feed {
         let values = [self.after.into(), i64::from(limit).into()];
         let statement = Statement::from_sql_and_values(backend, sql, values);
         let mut rows = Row::find_by_statement(statement).all(&self.db).await?;
-        // They are in order, which only SQLite would have to be told, and then sorts them.
+        // They come in order. Asked for it, SQLite would sort what they tell as well.
         rows.sort_unstable_by_key(|row| row.sequence);
         Ok(rows)
     }

@@ -1,10 +1,13 @@
 //! Events on their way into the feed.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use portico_proto::user::v1::UserEvent;
 use portico_service::database::{filled, pieces};
 use prost::Message;
-use sea_orm::{ColumnTrait, EntityTrait, NotSet, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{
+    ColumnTrait, EntityTrait, NotSet, QueryFilter, QueryOrder, QuerySelect, Set,
+    sea_query::ExprTrait,
+};
 use uuid::Uuid;
 
 use super::{
@@ -12,10 +15,12 @@ use super::{
     entity::outbox::{ActiveModel, Column, Entity},
 };
 use crate::{
-    domain::{Account, Role, RoleName, UserId},
+    domain::{Account, Role, RoleName},
     wire,
 };
 
+/// How far the clocks of two processes may be apart.
+const CLOCKS: TimeDelta = TimeDelta::hours(1);
 /// How many events of an account are held in memory while they are erased.
 const AT_ONCE: u64 = 100;
 
@@ -54,20 +59,35 @@ impl Transaction {
     }
 
     /// Leaves of what earlier events tell of some accounts as much as a purge leaves of them: each event keeps its
-    /// place, its time and its revision. Goes through all events that are kept, so it is asked for many accounts at
-    /// once.
-    pub async fn erase_events(&self, ids: impl Iterator<Item = UserId>) -> Result<()> {
-        let ids = filled(ids.map(Uuid::from));
-        let of_account = Entity::find().filter(Column::AccountId.is_in(ids));
-        let mut behind = 0;
+    /// place, its time and its revision.
+    ///
+    /// Goes through the events that are kept from before the accounts were last changed, so it is asked for many
+    /// accounts at once. Of those that are purged in due time there are none, unless deleted accounts are kept for
+    /// less time than events.
+    pub async fn erase_events(&self, accounts: &[Account]) -> Result<()> {
+        let Some(changed) = accounts.iter().map(|account| account.update_time).max() else {
+            return Ok(());
+        };
+        let behind = |number: i64| {
+            Entity::find()
+                .filter(Column::Sequence.gt(number))
+                .order_by_asc(Column::Sequence)
+        };
+        let newer = behind(0)
+            .filter(Column::AccountId.is_not_null())
+            .filter(Column::Time.gt(changed + CLOCKS));
+        let newer = newer.one(&self.tx).await?;
+        let end = newer.map_or(i64::MAX, |event| event.sequence);
+        let ids = filled(accounts.iter().map(|account| Uuid::from(account.id)));
+        let of_them = Column::AccountId.is_in(ids).and(Column::Sequence.lt(end));
+        let mut done = 0;
         loop {
-            let page = of_account.clone().filter(Column::Sequence.gt(behind));
-            let page = page.order_by_asc(Column::Sequence).limit(AT_ONCE);
+            let page = behind(done).filter(of_them.clone()).limit(AT_ONCE);
             let events = page.all(&self.tx).await?;
             let Some(last) = events.last() else {
                 return Ok(());
             };
-            behind = last.sequence;
+            done = last.sequence;
             for event in events {
                 let told = UserEvent::decode(event.payload.as_slice());
                 let told = told.map_err(|_| Error::Corrupt("an event cannot be read back"))?;

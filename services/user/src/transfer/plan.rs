@@ -88,8 +88,8 @@ impl Plan {
                 }
                 Step::Change { before, after } => {
                     names.extend(role_difference(Some(before), after).iter().cloned());
-                    if after.was_moved(before) && !before.roles.are_everybodys() {
-                        names.extend(before.roles.iter().cloned());
+                    if after.was_moved(before) {
+                        names.extend(before.roles.of_the_few().cloned());
                     }
                 }
                 Step::Keep(_) | Step::Refuse(_) => {}
