@@ -24,6 +24,7 @@ use sea_orm_migration::{MigratorTrait, SchemaManager};
 use crate::Secret;
 
 mod abandoned;
+mod follow;
 mod observe;
 mod shapes;
 mod statement;
@@ -54,7 +55,7 @@ const MIGRATION_LOCK: i64 = 0x70_6f72_7469_636f;
 /// the password in it, appear in no error and no log.
 ///
 /// SQLite: the file and its folder are created. A PostgreSQL that is away is no error here; the
-/// connections are made when they are needed.
+/// connections are made when they are needed, by what the URL's file says then, if it came from one.
 pub async fn connect(url: &Secret, pool: u32) -> Result<DatabaseConnection, DbErr> {
     let text = url.expose();
     let mut options = if text.starts_with("sqlite:") {
@@ -68,7 +69,9 @@ pub async fn connect(url: &Secret, pool: u32) -> Result<DatabaseConnection, DbEr
     };
     // Statements are traced without their values, by `observe`.
     options.sqlx_logging(false).acquire_timeout(ACQUIRE);
-    Database::connect(options).await
+    let db = Database::connect(options).await?;
+    follow::follow(&db, url);
+    Ok(db)
 }
 
 async fn sqlite(url: &str, pool: u32) -> Result<ConnectOptions, DbErr> {
@@ -144,15 +147,7 @@ fn is_locked(error: &sqlx::Error) -> bool {
 }
 
 fn postgres(url: &str, pool: u32) -> Result<ConnectOptions, DbErr> {
-    let parsed: PgConnectOptions = url
-        .parse()
-        .map_err(|_| refused("the PostgreSQL URL cannot be parsed"))?;
-    let mut parsed = parsed
-        .options([("statement_timeout", STATEMENT.as_millis().to_string())])
-        .disable_statement_logging();
-    if parsed.get_application_name().is_none() {
-        parsed = parsed.application_name("portico");
-    }
+    let parsed = postgres_connection(url)?;
     // The real options, password included, are handed over in the closure: sea-orm writes the URL into
     // its trace spans.
     let mut options = ConnectOptions::new("postgres://options-follow");
@@ -164,6 +159,20 @@ fn postgres(url: &str, pool: u32) -> Result<ConnectOptions, DbErr> {
         .test_before_acquire_if_idle_for(IDLE)
         .connect_lazy(true);
     Ok(options)
+}
+
+/// How a connection is made.
+fn postgres_connection(url: &str) -> Result<PgConnectOptions, DbErr> {
+    let parsed: PgConnectOptions = url
+        .parse()
+        .map_err(|_| refused("the PostgreSQL URL cannot be parsed"))?;
+    let parsed = parsed
+        .options([("statement_timeout", STATEMENT.as_millis().to_string())])
+        .disable_statement_logging();
+    Ok(match parsed.get_application_name() {
+        Some(_) => parsed,
+        None => parsed.application_name("portico"),
+    })
 }
 
 /// Has the pool tell telemetry how long connections were waited for.

@@ -11,6 +11,7 @@ pub mod config;
 #[cfg(feature = "database")]
 pub mod database;
 pub mod deadline;
+mod files;
 mod frame;
 pub mod grpc;
 pub mod ops;

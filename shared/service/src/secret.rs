@@ -1,6 +1,6 @@
 //! Values that must not be seen.
 
-use std::fmt;
+use std::{fmt, path::Path, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -11,12 +11,24 @@ const HIDDEN: &str = "***";
 /// Text that no log, `Debug` or printed configuration shows, and that is wiped from memory when it is
 /// dropped. Serializes as `***`, or as nothing when it is empty.
 #[derive(Clone, Default)]
-pub struct Secret(SecretString);
+pub struct Secret {
+    text: SecretString,
+    file: Option<Arc<Path>>,
+}
 
 impl Secret {
     /// The text itself. Each call is a place to look at in a review.
     pub fn expose(&self) -> &str {
-        self.0.expose_secret()
+        self.text.expose_secret()
+    }
+
+    /// The file that it was read from, which may hold another one by and by.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    pub(crate) fn read_from(&mut self, file: &Path) {
+        self.file = Some(file.into());
     }
 
     /// Whether nothing was configured.
@@ -33,7 +45,10 @@ impl ExposeSecret<str> for Secret {
 
 impl<T: Into<String>> From<T> for Secret {
     fn from(text: T) -> Self {
-        Self(SecretString::from(text.into()))
+        Self {
+            text: SecretString::from(text.into()),
+            file: None,
+        }
     }
 }
 

@@ -1,11 +1,17 @@
 //! Environment variables as a source: which are ours, and what they set.
 
-use std::{collections::BTreeMap, fs};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use figment::{
     Metadata, Profile, Provider,
     value::{Dict, Map, Value},
 };
+
+use crate::files::LINE_END;
 
 use super::{
     Shape,
@@ -17,8 +23,22 @@ pub(super) struct Variable {
     name: String,
     path: String,
     value: Value,
+    /// Where the value was read.
+    file: Option<PathBuf>,
     /// Whether it is a short name, which a full one outranks.
     short: bool,
+}
+
+impl Variable {
+    /// The key that it sets.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The file that the value was read from.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
 }
 
 impl Provider for Variable {
@@ -54,9 +74,10 @@ pub(super) fn read(
             }
             Ours::Not => continue,
         };
+        let file = from_file.then(|| PathBuf::from(&text));
         let text = if from_file {
             match fs::read_to_string(&text) {
-                Ok(content) => content.trim_end_matches(['\n', '\r']).to_owned(),
+                Ok(content) => content.trim_end_matches(LINE_END).to_owned(),
                 Err(error) => {
                     faults.push(format!("variable {name}: cannot read {text}: {error}"));
                     continue;
@@ -73,6 +94,7 @@ pub(super) fn read(
             name: name.clone(),
             path: key.path.clone(),
             value: value(key.kind, text),
+            file,
             short,
         };
         if let Some(other) = found.insert(plain.to_owned(), variable) {

@@ -1,6 +1,10 @@
 //! Putting the sources together.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use figment::{
     Figment, Metadata, Profile, Provider,
@@ -94,7 +98,10 @@ pub(super) fn build(
         unknown_in_file(&schema, &file.name, &table, &mut faults);
         figment = figment.merge(FromFile(file));
     }
+    let mut files = BTreeMap::new();
     for variable in environment::read(&schema, shape, pairs, &mut faults) {
+        let file = variable.file().map(Path::to_owned);
+        files.insert(variable.path().to_owned(), file);
         figment = figment.merge(variable);
     }
 
@@ -107,6 +114,7 @@ pub(super) fn build(
             .unwrap_or_else(|| ConfigError::one("cannot be read")));
     };
     complete(&mut config);
+    follow(&mut config, &files);
     check::all(&config, shape, |path| origin(&figment, path), &mut faults);
     ConfigError::unless_empty(faults)?;
     Ok(config)
@@ -163,6 +171,20 @@ fn complete(config: &mut Config) {
         .bootstrap_admin_email
         .take()
         .filter(|text| !text.is_empty());
+}
+
+/// Tells the URLs of databases, whose passwords change while the process runs, which files they came from.
+fn follow(config: &mut Config, files: &BTreeMap<String, Option<PathBuf>>) {
+    let urls = [
+        ("user.database_url", Some(&mut config.user.database_url)),
+        ("user.replica_url", config.user.replica_url.as_mut()),
+        ("auth.database_url", Some(&mut config.auth.database_url)),
+    ];
+    for (key, url) in urls {
+        if let (Some(url), Some(Some(file))) = (url, files.get(key)) {
+            url.read_from(file);
+        }
+    }
 }
 
 struct FromFile(File);

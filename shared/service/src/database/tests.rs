@@ -383,3 +383,53 @@ async fn an_abandoned_statement_is_cancelled() {
         one(&db, "SELECT 1").await;
     }
 }
+
+#[tokio::test]
+async fn new_connections_take_a_changed_password_and_no_other_server() {
+    let Some(postgres) = portico_testing::postgres() else {
+        return;
+    };
+    let url = postgres.database();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("database-url");
+    fs::write(&file, format!("{url}\n")).unwrap();
+    let mut secret = Secret::from(url.as_str());
+    secret.read_from(&file);
+    let db = connect(&secret, 8).await.unwrap();
+    db.execute_unprepared("CREATE ROLE successor LOGIN")
+        .await
+        .unwrap();
+    let open = db.begin().await.unwrap();
+
+    // Whose connection is made next, once `wanted` has been read.
+    let next = async |wanted: &str| {
+        for _ in 0..100 {
+            db.get_postgres_connection_pool()
+                .acquire()
+                .await
+                .unwrap()
+                .close()
+                .await
+                .unwrap();
+            if who(&db).await == wanted {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("still {}", who(&db).await);
+    };
+    fs::write(&file, url.replace("postgres@", "successor@")).unwrap();
+    next("successor").await;
+    assert_eq!(who(&open).await, "postgres");
+
+    fs::write(&file, url.replace("127.0.0.1", "elsewhere.invalid")).unwrap();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    next("successor").await;
+    fs::write(&file, &url).unwrap();
+    next("postgres").await;
+}
+
+async fn who<C: ConnectionTrait>(db: &C) -> String {
+    let row = one(db, "SELECT current_user::text").await;
+    row.try_get_by_index(0).unwrap()
+}

@@ -19,6 +19,23 @@ fn a_secret_comes_from_a_file_without_its_last_newline() {
 }
 
 #[test]
+fn a_database_url_knows_the_file_that_may_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("url");
+    fs::write(&path, "postgres://u:s3cret@db/x").unwrap();
+    let file = ("AUTH__DATABASE_URL_FILE", path.to_str().unwrap());
+    let read = config(Shape::Auth, &[file, (KEY, GOOD_KEY)]).unwrap();
+    assert_eq!(read.auth.database_url.file(), Some(path.as_path()));
+    assert_eq!(read.user.database_url.file(), None);
+
+    // What stands over it came from no file.
+    let short = ("DATABASE_URL_FILE", path.to_str().unwrap());
+    let full = ("AUTH__DATABASE_URL", "postgres://full/x");
+    let read = config(Shape::Auth, &[short, full, (KEY, GOOD_KEY)]).unwrap();
+    assert_eq!(read.auth.database_url.file(), None);
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let error = config(Shape::User, &[("DATABASE_URL_FILE", "/nowhere/url")]);
     let fault = fault(error);
