@@ -2,10 +2,10 @@
 """A storm of sign-ins at twice what the machine can hash, and what the others notice of it.
 
 `storm.py URL SECONDS PROGRAM…`: PROGRAM prints the machine's argon2id rate at the same parameters, in hashes a second
-over all threads that hash. First GET /api/v1/users/me alone, fifty times a second, for the idle p99; then the same
-beside sign-ins that arrive at twice that rate for SECONDS. What the machine does by itself is measured before the storm
-and after it, since others may use it too. Prints the share of the rate that was accepted, how long refusals took, and
-the p99 of the GETs.
+over all threads that hash. In ROUNDS rounds, since what a machine can do changes from one moment to the next where
+others use it too: that rate, then GET /api/v1/users/me alone, fifty times a second, for the idle p99, then the same
+beside sign-ins that arrive at twice that rate. SECONDS is how long the storms last together. Prints the share of the
+rate that was accepted, how long refusals took, and the p99 of the GETs.
 
 The system needs AUTH__GUESSES_PER_ACCOUNT=0, AUTH__GUESSES_PER_ADDRESS=0 and AUTH__MAILS_PER_ADDRESS=0.
 """
@@ -19,6 +19,9 @@ import time
 
 from client import Client, percentile
 
+ROUNDS = 5
+# What a storm needs to fill the queue, and to be forgotten, in seconds.
+FILL = 2
 PEOPLE = 20
 PASSWORD = "the right pass phrase"
 
@@ -42,9 +45,28 @@ def looked(url, token, seconds):
     return asyncio.run(look())
 
 
+class Storm:
+    """Sign-ins that arrive at a rate for a while, and what became of them."""
+
+    def __init__(self, client, people):
+        self.client, self.people, self.outcomes = client, people, []
+
+    async def sign_in(self):
+        body = {"email": random.choice(self.people), "password": PASSWORD}
+        status, _, elapsed, head = await self.client.call("POST", "/api/v1/auth/login", body)
+        self.outcomes.append((time.perf_counter(), status, elapsed, "retry-after:" in head))
+
+    async def rage(self, rate, until):
+        calls, due = [], time.perf_counter()
+        while due < until:
+            calls.append(asyncio.ensure_future(self.sign_in()))
+            due += 1 / rate
+            await asyncio.sleep(max(0, due - time.perf_counter()))
+        return calls
+
+
 async def main():
-    url, seconds, program = sys.argv[1], float(sys.argv[2]), sys.argv[3:]
-    raw = rate_alone(program)
+    url, seconds, program = sys.argv[1], float(sys.argv[2]) / ROUNDS, sys.argv[3:]
     client = Client(url)
     run = "%x" % random.getrandbits(40)
     people = [f"storm-{run}-{n}@example.org" for n in range(PEOPLE)]
@@ -61,39 +83,27 @@ async def main():
     def look(for_seconds):
         return asyncio.get_running_loop().run_in_executor(pool, looked, url, token, for_seconds)
 
-    await look(2)
-    idle = await look(seconds)
+    await look(FILL)
+    storm, raws, idle, during, accepted = Storm(client, people), [], [], [], 0
+    for _ in range(ROUNDS):
+        raws.append(rate_alone(program))
+        idle += await look(seconds)
+        began = time.perf_counter()
+        end = began + FILL + seconds
+        looking = look(FILL + seconds)
+        calls = await storm.rage(2 * raws[-1], end)
+        during += await looking
+        await asyncio.gather(*calls)
+        accepted += sum(o[1] == 200 and began + FILL <= o[0] < end for o in storm.outcomes)
+        await asyncio.sleep(FILL)
+    raws.append(rate_alone(program))
 
-    outcomes = []
-
-    async def sign_in():
-        body = {"email": random.choice(people), "password": PASSWORD}
-        status, _, elapsed, head = await client.call("POST", "/api/v1/auth/login", body)
-        outcomes.append((time.perf_counter(), status, elapsed, "retry-after:" in head))
-
-    async def storm(until):
-        calls, due = [], time.perf_counter()
-        while due < until:
-            calls.append(asyncio.ensure_future(sign_in()))
-            due += 1 / (2 * raw)
-            await asyncio.sleep(max(0, due - time.perf_counter()))
-        return calls
-
-    began = time.perf_counter()
-    end = began + seconds + 2
-    looking = look(seconds + 2)
-    calls = await storm(end)
-    during = await looking
-    await asyncio.gather(*calls)
-    await asyncio.sleep(2)
-    idle += await look(seconds)
-    raw = (raw + rate_alone(program)) / 2
-    # The first two seconds fill the queue.
-    accepted = [o for o in outcomes if o[1] == 200 and began + 2 <= o[0] < end]
-    refused = [o for o in outcomes if o[1] == 429]
-    others = [o for o in outcomes if o[1] not in (200, 429)]
-    rate = len(accepted) / seconds
-    print(f"raw argon2id          {raw:8.1f} /s")
+    # Each storm stands between two of them.
+    raw = (sum(raws) - (raws[0] + raws[-1]) / 2) / ROUNDS
+    refused = [o for o in storm.outcomes if o[1] == 429]
+    others = [o for o in storm.outcomes if o[1] not in (200, 429)]
+    rate = accepted / (ROUNDS * seconds)
+    print(f"raw argon2id          {raw:8.1f} /s   {min(raws):.1f} to {max(raws):.1f}")
     print(f"accepted sign-ins     {rate:8.1f} /s   {100 * rate / raw:.1f} % of raw (goal: 95)")
     if refused:
         print(

@@ -4,15 +4,12 @@ use std::{
     collections::VecDeque,
     fmt, io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
 use super::scheme::Memory;
 
@@ -29,13 +26,13 @@ type Job = Box<dyn FnOnce(&mut Memory) + Send>;
 /// yield to everything else that the process does, and keep their memory from one hash to the next.
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
-    running: Arc<Semaphore>,
+    /// Room for those who are served and those who wait.
     admitted: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
     jobs: Arc<Entrance>,
 }
 
-/// What the threads have to do. Each of them waits for it by itself, and so knows how long it had nothing.
+/// What the threads have to do. Each takes the next by itself, so that it never waits for the processor that
+/// everything else runs on, and knows how long it had nothing.
 #[derive(Default)]
 struct Jobs {
     queue: Mutex<Queue>,
@@ -44,13 +41,21 @@ struct Jobs {
 
 #[derive(Default)]
 struct Queue {
-    /// Never more than there are threads, since whoever adds one has a permit of `running`.
-    jobs: VecDeque<Job>,
+    /// With their numbers, in their order; never more than have been admitted.
+    jobs: VecDeque<(u64, Job)>,
+    /// The number of the last one.
+    drawn: u64,
     closed: bool,
 }
 
 /// The way to the threads, which end when the last clone of the pool is gone.
 struct Entrance(Arc<Jobs>);
+
+/// A caller's place in the queue, given up when the caller goes away.
+struct Place<'a> {
+    jobs: &'a Jobs,
+    number: u64,
+}
 
 /// The queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +71,6 @@ impl Pool {
             0 => thread::available_parallelism().map_or(1, usize::from),
             n => n,
         };
-        let show = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
         metrics::gauge!("auth_hashing_threads").set(show(threads));
         metrics::gauge!("auth_hashing_queue_limit").set(show(queue));
         metrics::gauge!("auth_hashing_queue").set(0);
@@ -80,9 +84,7 @@ impl Pool {
                 .spawn(move || serve(&jobs))?;
         }
         Ok(Self {
-            running: Arc::new(Semaphore::new(threads.min(Semaphore::MAX_PERMITS))),
             admitted: Arc::new(Semaphore::new(room)),
-            waiting: Arc::default(),
             jobs: Arc::new(entrance),
         })
     }
@@ -104,30 +106,19 @@ impl Pool {
                 metrics::counter!("auth_hashing_refused_total").increment(1);
                 LATER
             })?;
-        let began = Instant::now();
-        let running = self.turn().await;
-        metrics::histogram!("auth_hashing_wait_seconds").record(began.elapsed());
-
         let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move |memory| {
+        let waits = Instant::now();
+        let _place = self.jobs.0.add(Box::new(move |memory| {
+            metrics::histogram!("auth_hashing_wait_seconds").record(waits.elapsed());
             let began = Instant::now();
             let result = work(memory);
             metrics::histogram!("auth_hashing_seconds").record(began.elapsed());
-            drop((running, admitted));
+            drop(admitted);
             // Nobody may be waiting any more.
             answer.send(result).ok();
-        });
-        self.jobs.0.add(job);
+        }));
         // There is no answer only when the work panicked.
         answered.await.map_err(|_| LATER)
-    }
-
-    async fn turn(&self) -> OwnedSemaphorePermit {
-        let _waiting = Waiting::new(&self.waiting);
-        Arc::clone(&self.running)
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed")
     }
 }
 
@@ -136,9 +127,26 @@ impl Jobs {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, job: Job) {
-        self.queue().jobs.push_back(job);
+    fn add(&self, job: Job) -> Place<'_> {
+        let mut queue = self.queue();
+        queue.drawn += 1;
+        let number = queue.drawn;
+        queue.jobs.push_back((number, job));
+        queue.tell();
+        drop(queue);
         self.more.notify_one();
+        Place { jobs: self, number }
+    }
+
+    /// Takes a job back that no thread has begun.
+    fn withdraw(&self, number: u64) -> Option<Job> {
+        let mut queue = self.queue();
+        let found = queue
+            .jobs
+            .binary_search_by_key(&number, |(number, _)| *number);
+        let (_, job) = queue.jobs.remove(found.ok()?)?;
+        queue.tell();
+        Some(job)
     }
 
     /// Waits for the next job, not for ever.
@@ -147,10 +155,31 @@ impl Jobs {
         let waited = self.more.wait_timeout_while(self.queue(), patience, idle);
         let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
         match queue.jobs.pop_front() {
-            Some(job) => Next::Job(job),
+            Some((_, job)) => {
+                queue.tell();
+                Next::Job(job)
+            }
             None if queue.closed => Next::Closed,
             None => Next::Nothing,
         }
+    }
+}
+
+impl Queue {
+    fn tell(&self) {
+        metrics::gauge!("auth_hashing_queue").set(show(self.jobs.len()));
+    }
+}
+
+/// As a gauge takes it.
+fn show(size: usize) -> u32 {
+    u32::try_from(size).unwrap_or(u32::MAX)
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        // What it holds is let go of after the lock.
+        drop(self.jobs.withdraw(self.number));
     }
 }
 
@@ -202,27 +231,6 @@ fn stand_back() {
 
 #[cfg(not(target_os = "linux"))]
 fn stand_back() {}
-
-/// Counts one caller in the queue's gauge for as long as it waits.
-struct Waiting(Arc<AtomicUsize>);
-
-impl Waiting {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
-        publish(count.fetch_add(1, Ordering::Relaxed) + 1);
-        Self(Arc::clone(count))
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        publish(self.0.fetch_sub(1, Ordering::Relaxed) - 1);
-    }
-}
-
-fn publish(length: usize) {
-    let length = u32::try_from(length).unwrap_or(u32::MAX);
-    metrics::gauge!("auth_hashing_queue").set(length);
-}
 
 #[cfg(test)]
 mod tests {
@@ -285,7 +293,7 @@ mod tests {
     async fn zero_threads_mean_one_for_each_processor() {
         let pool = Pool::new(0, 0).expect("starts");
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        assert_eq!(pool.running.available_permits(), processors);
+        assert_eq!(pool.admitted.available_permits(), processors);
         assert_eq!(pool.run(|_| 1).await, Ok(1));
     }
 
@@ -299,7 +307,7 @@ mod tests {
                 assert!(matches!(thread.join(), Ok(Next::Nothing)));
             }
         });
-        jobs.add(Box::new(|_| {}));
+        std::mem::forget(jobs.add(Box::new(|_| {})));
         let entrance = Entrance(Arc::new(jobs));
         let jobs = Arc::clone(&entrance.0);
         drop(entrance);
