@@ -50,9 +50,13 @@ variable "ami_type" {
 }
 
 variable "node_disk_gib" {
-  description = "Each node's disk, in GiB."
+  description = "Each node's disk for images, logs and pods' own files, in GiB."
   type        = number
   default     = 40
+  validation {
+    condition     = var.node_disk_gib >= 20
+    error_message = "node_disk_gib: 20 at least."
+  }
 }
 
 variable "nodes" {
@@ -63,6 +67,12 @@ variable "nodes" {
     condition     = var.nodes.min >= 1 && var.nodes.max >= var.nodes.min
     error_message = "nodes: min is at least 1, and max at least min."
   }
+}
+
+variable "protected" {
+  description = "Whether it cannot be deleted."
+  type        = bool
+  default     = true
 }
 
 variable "log_days" {
