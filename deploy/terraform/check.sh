@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Checks format, argument names, tags and policies of the Terraform files, runs the tests of the modules that need no
-# provider, and has the chart take what they make for it; without a cloud and without a download.
+# provider, and has the chart and an overlay take what they make for them; without a cloud and without a download.
 #   TERRAFORM_PROVIDERS=download check.sh     the providers too: validates all of it, and runs the other modules' tests
-# Needs: terraform, helm, checkov; the provider's schema from ../shared/tools is used where it is.
+# Needs: terraform, helm, kubectl (for `kubectl kustomize`), checkov; the provider's schema from ../shared/tools is used where it is.
 set -euo pipefail
 cd "$(dirname "$0")"
 work=$(mktemp -d)
@@ -60,6 +60,17 @@ for value in https://api.example.com @auth.example.com:5432/portico arn:user red
   ada@example.org ghcr.io/octo-org/portico-auth 'kubernetes.io/metadata.name: edge' 'port: 465' no-reply@example.org; do
   grep -qF "$value" "$work/rendered.yaml" || fail "the chart does not heed $value"
 done
+
+# And an overlay heeds its settings, where its components look them up.
+if grep -rqs portico-settings ../k8s/components; then
+  cp -r ../k8s "$work/k8s"
+  terraform -chdir="$work/modules/chart" output -no-color -raw kustomize_settings >"$work/k8s/overlays/prod/settings.yaml" 2>/dev/null
+  kubectl kustomize "$work/k8s/overlays/prod" >"$work/overlay.yaml"
+  for value in '@user.example.com:5432/portico?sslmode=require' arn:auth '@redis.example.com:6379' portico/prod/auth portico/prod/redis portico/prod/smtp; do
+    grep -qF "$value" "$work/overlay.yaml" || fail "the overlay does not heed $value"
+  done
+  ! grep -qF portico-settings "$work/overlay.yaml" || fail 'the settings are deployed'
+fi
 ! grep -rqF mail.example.org "$work/values.yaml" "$work/rendered.yaml" || fail 'the mail server is told outside of its secret'
 
 checkov --skip-download --directory . --framework terraform --compact --quiet

@@ -10,9 +10,9 @@ output "chart_values" {
   value       = module.chart.values
 }
 
-output "kustomize_values" {
-  description = "What an overlay of deploy/k8s is told: `terraform output -raw kustomize_values`."
-  value       = module.chart.kustomize_values
+output "kustomize_settings" {
+  description = "The overlay's settings: `terraform output -raw kustomize_settings >deploy/k8s/overlays/staging/settings.yaml`."
+  value       = module.chart.kustomize_settings
 }
 
 output "databases" {

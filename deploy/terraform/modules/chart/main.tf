@@ -1,4 +1,4 @@
-# What the cloud tells the chart and the overlays: text alone, so that `terraform test` needs no provider.
+# What the cloud tells the chart and an overlay: text alone, so that `terraform test` needs no provider.
 
 terraform {
   required_version = ">= 1.9"

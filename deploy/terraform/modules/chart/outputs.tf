@@ -17,19 +17,16 @@ output "values" {
   }, local.image, local.smtp))
 }
 
-output "kustomize_values" {
-  description = "What an overlay of deploy/k8s is told, as YAML."
-  value = yamlencode({
-    host             = var.host
-    issuer           = "https://${var.host}"
-    administrator    = var.administrator
-    secretsPrefix    = var.secrets_prefix
-    databases        = { for service, it in var.databases : service => { address = it.address, name = it.name, secret = it.password_secret_arn } }
-    redisAddress     = var.redis_address
-    storesCidr       = var.network_cidr
-    trustedProxies   = var.network_cidr
-    ingressNamespace = var.ingress_namespace
-    mailFrom         = local.mailing ? var.mail_from : null
-    smtpPort         = local.smtp_port
-  })
+output "kustomize_settings" {
+  description = "An overlay's settings.yaml in deploy/k8s: where its stores and secrets are."
+  value = join("", ["---\n", yamlencode({
+    apiVersion = "v1"
+    kind       = "ConfigMap"
+    metadata   = { name = "portico-settings", annotations = { "config.kubernetes.io/local-config" = "true" } }
+    data = merge(
+      { "secrets-prefix" = var.secrets_prefix, "redis" = "${var.redis_address}:6379" },
+      { for service, it in var.databases : "${service}-database" => "${it.address}:5432/${it.name}?sslmode=require" },
+      { for service, it in var.databases : "${service}-database-secret" => it.password_secret_arn },
+    )
+  })])
 }
