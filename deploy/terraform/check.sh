@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Checks format, argument names, tags and policies of the Terraform files, runs the tests of the modules that need no
 # provider, and has the chart and an overlay take what they make for them; without a cloud and without a download.
-#   TERRAFORM_PROVIDERS=download check.sh     the providers too: validates all of it, and runs the other modules' tests
+#   TERRAFORM_PROVIDERS=download check.sh     the providers too: validates all of it, runs the other modules' tests, and
+#                                             plans each environment on a mock of the cloud
 # Needs: terraform, helm, kubectl (for `kubectl kustomize`), checkov; the provider's schema from ../shared/tools is used where it is.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -24,14 +25,14 @@ cp -r modules envs "$work"
 in_copy() { # folder of the copy, then a command; says nothing unless it fails
   terraform -chdir="$work/$1" "${@:2}" -no-color >"$work/out" 2>&1 || { cat "$work/out"; fail "terraform $2 in $1"; }
 }
-run_tests() { # module
-  in_copy "modules/$1" test
+run_tests() { # folder
+  in_copy "$1" test
   grep -q '^Success! [1-9][0-9]* passed, 0 failed' "$work/out" || { cat "$work/out"; fail "$1 has no tests"; }
   printf '%s: %s\n' "$1" "$(grep '^Success!' "$work/out")"
 }
-for module in subnets chart; do
-  in_copy "modules/$module" init -input=false
-  run_tests "$module"
+for folder in modules/subnets modules/chart; do
+  in_copy "$folder" init -input=false
+  run_tests "$folder"
 done
 if [ "${TERRAFORM_PROVIDERS:-}" = download ]; then
   # Once for all folders, none of which keeps a lock file.
@@ -41,10 +42,10 @@ if [ "${TERRAFORM_PROVIDERS:-}" = download ]; then
     in_copy "$folder" init -backend=false -input=false
     in_copy "$folder" validate
     printf '%s: valid\n' "$folder"
+    [ ! -d "$folder/tests" ] || run_tests "$folder"
   done
-  for module in network delivery; do run_tests "$module"; done
 else
-  echo 'skipped: terraform validate, and the tests of network and delivery (TERRAFORM_PROVIDERS=download runs them)'
+  echo 'skipped: terraform validate, and the tests and plans that want a provider (TERRAFORM_PROVIDERS=download has them)'
 fi
 
 # What comes out, with every value set, the chart takes and heeds.
