@@ -15,8 +15,8 @@ import yaml
 WRITE = {"create", "update", "patch", "delete"}
 # What helm needs besides: to watch what it waits for.
 READ = {"get", "list", "watch"}
-# Not the chart's: a way to the gateway, for the journeys.
-OTHERS = {("", "pods/portforward")}
+# A way to the gateway, for the journeys; and alerts, which come with the chart or beside it.
+OTHERS = {("", "pods/portforward"), ("monitoring.coreos.com", "prometheusrules")}
 GROUP = pathlib.Path(__file__).resolve().parents[1] / "terraform/modules/delivery/variables.tf"
 
 

@@ -29,7 +29,7 @@ revision() {
 before=$(revision)
 [ -n "$before" ] || fail "no release $release in the namespace $namespace: install the chart first"
 former=$(helm --namespace "$namespace" get values "$release" --output json \
-  | python3 -c 'import json, sys; print(((json.load(sys.stdin) or {}).get(sys.argv[1]) or {}).get("image", {}).get("digest", ""))' "$service")
+  | python3 -c 'import json, sys; of = lambda values, key: (values or {}).get(key); print(of(of(of(json.load(sys.stdin), sys.argv[1]), "image"), "digest") or "")' "$service")
 
 bring() { # digest
   # `--rollback-on-failure` takes it back by itself when the pods do not become ready.

@@ -37,8 +37,14 @@ variable "public_access_cidrs" {
   default     = []
 }
 
+variable "administrator_arns" {
+  description = "Roles that administer the cluster beside the one that makes it."
+  type        = list(string)
+  default     = []
+}
+
 variable "administrator" {
-  description = "The first administrator's e-mail address."
+  description = "The e-mail address of Portico's first administrator."
   type        = string
 }
 

@@ -87,6 +87,7 @@ module "cluster" {
   name                = local.name
   subnet_ids          = module.network.private_subnet_ids
   public_access_cidrs = var.public_access_cidrs
+  administrator_arns  = var.administrator_arns
   kms_key_arn         = aws_kms_key.this.arn
   protected           = false
   nodes               = { min = 2, max = 4 }

@@ -37,6 +37,24 @@ resource "aws_eks_cluster" "this" {
   depends_on = [aws_iam_role_policy_attachment.cluster, aws_cloudwatch_log_group.cluster]
 }
 
+# Who administers the cluster beside whoever made it.
+resource "aws_eks_access_entry" "administrator" {
+  for_each      = toset(var.administrator_arns)
+  cluster_name  = aws_eks_cluster.this.name
+  principal_arn = each.key
+  tags          = var.tags
+}
+
+resource "aws_eks_access_policy_association" "administrator" {
+  for_each      = aws_eks_access_entry.administrator
+  cluster_name  = each.value.cluster_name
+  principal_arn = each.value.principal_arn
+  policy_arn    = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
+  access_scope {
+    type = "cluster"
+  }
+}
+
 # Whatever bears this group beside its own, such as a runner or a bastion in the network, reaches the API, which lets in
 # nodes and pods alone by itself.
 resource "aws_security_group" "api_client" {
@@ -169,6 +187,8 @@ resource "aws_eks_node_group" "this" {
   subnet_ids      = var.subnet_ids
   instance_types  = var.instance_types
   ami_type        = var.ami_type
+  # Without it, nodes stay behind when the cluster is upgraded.
+  version = aws_eks_cluster.this.version
 
   launch_template {
     id      = aws_launch_template.node.id
@@ -193,10 +213,18 @@ resource "aws_eks_node_group" "this" {
   depends_on = [aws_iam_role_policy_attachment.node]
 }
 
+# What AWS recommends for this version, so that add-ons follow the cluster.
+data "aws_eks_addon_version" "this" {
+  for_each           = toset(["coredns", "kube-proxy", "vpc-cni", "metrics-server", "eks-pod-identity-agent"])
+  addon_name         = each.key
+  kubernetes_version = var.kubernetes_version
+}
+
 resource "aws_eks_addon" "this" {
-  for_each     = toset(["coredns", "kube-proxy", "vpc-cni", "metrics-server", "eks-pod-identity-agent"])
-  cluster_name = aws_eks_cluster.this.name
-  addon_name   = each.key
+  for_each      = data.aws_eks_addon_version.this
+  cluster_name  = aws_eks_cluster.this.name
+  addon_name    = each.key
+  addon_version = each.value.version
   # A new cluster comes with some of them, which EKS made by itself and which are replaced.
   resolve_conflicts_on_create = "OVERWRITE"
   # What somebody changed since stays.

@@ -32,6 +32,16 @@ variable "public_access_cidrs" {
   }
 }
 
+variable "administrator_arns" {
+  description = "Roles that administer the cluster beside the one that makes it, which does so anyway and may not be among them."
+  type        = list(string)
+  default     = []
+  validation {
+    condition     = alltrue([for arn in var.administrator_arns : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/.+$", arn))])
+    error_message = "administrator_arns: roles as arn:aws:iam::<account>:role/<name>."
+  }
+}
+
 variable "kms_key_arn" {
   description = "The key that encrypts secrets and logs."
   type        = string

@@ -28,5 +28,6 @@ run "plans_with_everything" {
     image_registry      = "ghcr.io/octo-org/"
     github_repository   = "octo-org/portico"
     public_access_cidrs = ["203.0.113.7/32"]
+    administrator_arns  = ["arn:aws:iam::000000000000:role/platform"]
   }
 }

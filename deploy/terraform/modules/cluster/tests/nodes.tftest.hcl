@@ -38,6 +38,43 @@ run "others_have_one_disk" {
   }
 }
 
+run "nodes_and_add_ons_follow_the_cluster_s_version" {
+  command = plan
+
+  variables {
+    kubernetes_version = "1.36"
+  }
+  assert {
+    condition     = aws_eks_node_group.this.version == "1.36"
+    error_message = "nodes are upgraded with the cluster"
+  }
+  assert {
+    condition     = alltrue([for addon in data.aws_eks_addon_version.this : addon.kubernetes_version == "1.36"])
+    error_message = "and so are add-ons"
+  }
+}
+
+run "has_administrators_beside_its_maker" {
+  command = plan
+
+  variables {
+    administrator_arns = ["arn:aws:iam::000000000000:role/platform"]
+  }
+  assert {
+    condition     = aws_eks_access_policy_association.administrator["arn:aws:iam::000000000000:role/platform"].access_scope[0].type == "cluster"
+    error_message = "in the whole cluster"
+  }
+}
+
+run "refuses_an_administrator_that_is_a_session" {
+  command = plan
+
+  variables {
+    administrator_arns = ["arn:aws:sts::000000000000:assumed-role/platform/ada"]
+  }
+  expect_failures = [var.administrator_arns]
+}
+
 run "takes_over_what_a_new_cluster_comes_with" {
   command = plan
 
