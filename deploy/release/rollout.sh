@@ -9,8 +9,6 @@ cd "$(dirname "$0")/../.."
 fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
 [ "$#" = 3 ] || fail 'usage: rollout.sh SERVICE DIGEST NAMESPACE'
 service=$1 digest=$2 namespace=$3 release=portico
-# Above the chart's own times: how long a migration may take, and how long a rollout may stand still.
-timeout=15m
 case $service in gateway | user | auth) ;; *) fail "SERVICE: $service is none of gateway, user and auth" ;; esac
 [[ $digest =~ ^sha256:[0-9a-f]{64}$ ]] || fail "DIGEST: $digest is no sha256:<64 hexadecimal digits>"
 
@@ -32,14 +30,15 @@ former=$(helm --namespace "$namespace" get values "$release" --output json \
   | python3 -c 'import json, sys; of = lambda values, key: (values or {}).get(key); print(of(of(of(json.load(sys.stdin), sys.argv[1]), "image"), "digest") or "")' "$service")
 
 bring() { # digest
-  # `--rollback-on-failure` takes it back by itself when the pods do not become ready.
+  # `--rollback-on-failure` takes it back by itself when the pods do not become ready. The wait is longer than the chart's
+  # own times: how long a migration may take, and how long a rollout may stand still.
   helm --namespace "$namespace" upgrade "$release" deploy/helm/portico --reset-then-reuse-values \
-    --set "$service.image.digest=$1" --wait --rollback-on-failure --timeout "$timeout"
+    --set "$service.image.digest=$1" --wait --rollback-on-failure --timeout 15m
 }
 back() {
   if [ "$(revision)" = "$((before + 1))" ]; then
     echo "taking $service back to revision $before"
-    helm --namespace "$namespace" rollback "$release" "$before" --wait --timeout "$timeout"
+    helm --namespace "$namespace" rollback "$release" "$before" --wait --timeout 15m
   else
     # A release is one for all services: what somebody else brought meanwhile stays.
     echo "taking $service alone back to ${former:-the image that it had}"
