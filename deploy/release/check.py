@@ -2,14 +2,16 @@
 """Tries the scripts of the delivery without a cluster and without a registry: `check.py`.
 
 Stand-ins for helm, kubectl, cargo, curl, aws and cosign write down what they are asked for; one of them fails where a
-delivery would. What must hold: a service that does not pass its journeys is taken back to the revision before and the
-delivery fails; whatever is no service, no digest or no release is refused before anything is touched; what a change
-touches is built, and nothing else.
+delivery would. What must hold: a service that does not pass its journeys is taken back to the revision before, or alone
+where somebody else delivered meanwhile, and the delivery fails; whatever is no service, no digest, no release or no journey
+is refused before anything is touched; the wait outlasts the chart's own times; only what the release workflow signed on
+the main branch or a tag is delivered; what a change touches is built, and nothing else.
 """
 
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -18,11 +20,14 @@ HERE = pathlib.Path(__file__).resolve().parent
 DIGEST = "sha256:" + "5" * 64
 
 STAND_IN = """#!/bin/sh
-printf '%s\\n' "$(basename "$0") $*" >>"$CALLS"
-case "$(basename "$0") $*" in
-  *' list '*) printf '%s\\n' "$RELEASES" ;;
+call="$(basename "$0") $*"
+printf '%s\\n' "$call" >>"$CALLS"
+case $call in
+  *' list '*) if grep -q ' upgrade ' "$CALLS"; then printf '%s\\n' "$AFTER"; else printf '%s\\n' "$RELEASES"; fi ;;
+  *' get values '*) printf '%s\\n' "$VALUES" ;;
 esac
 case " $FAILING " in *" $(basename "$0") "*) exit 1 ;; esac
+case "$REFUSED" in ?*) case $call in *$REFUSED*) exit 1 ;; esac ;; esac
 """
 
 
@@ -36,16 +41,34 @@ class Machine:
             path.write_text(STAND_IN, encoding="utf-8")
             path.chmod(0o755)
 
-    def run(self, script, *arguments, failing="", releases='[{"name": "portico", "revision": "7"}]', **more):
+    def run(self, script, *arguments, failing="", refused="", revisions=(7, 8), values="null", **more):
+        """`failing` programs end with 1, and so does each call with `refused` in it."""
         calls = self.folder / "calls"
         calls.write_text("", encoding="utf-8")
         environment = {"PATH": f"{self.folder}:{os.environ['PATH']}", "HOME": str(self.folder), "CALLS": str(calls)}
-        environment |= {"FAILING": failing, "RELEASES": releases, "E2E_URL": "https://api.example.com"} | more
+        before, after = (f'[{{"name": "portico", "revision": "{revision}"}}]' if revision else "[]" for revision in revisions)
+        environment |= {"FAILING": failing, "REFUSED": refused, "RELEASES": before, "AFTER": after, "VALUES": values}
+        environment |= {"E2E_URL": "https://api.example.com", "E2E_ADMIN_EMAIL": "ada@example.org", "E2E_ADMIN_PASSWORD": "secret"} | more
         ended = subprocess.run([HERE / script, *arguments], env=environment, capture_output=True, text=True, timeout=60)
         return ended.returncode, calls.read_text(encoding="utf-8"), ended.stdout + ended.stderr
 
 
 failed = []
+JOURNEYS = "cargo test --locked --package portico --test journeys a_running_system_passes"
+
+
+def seconds(upgrade):
+    """How long a call of helm waits."""
+    found = re.search(r"--timeout (\d+)m", upgrade)
+    return int(found[1]) * 60 if found else 0
+
+
+def chart_times():
+    """The longest that the chart gives a migration, or a rollout that stands still."""
+    chart = HERE.parent / "helm" / "portico"
+    command = ["helm", "template", "portico", chart, "--values", chart / "ci" / "cloud-values.yaml"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return max(map(int, re.findall(r"(?:progress|active)DeadlineSeconds: (\d+)", said)))
 
 
 def check(what, holds, otherwise=""):
@@ -62,19 +85,33 @@ def rollout(machine):
     check("a service is delivered by its digest", code == 0 and f"user.image.digest={DIGEST}" in upgrade, said)
     check("it waits, and goes back by itself when pods do not become ready", "--wait" in upgrade and "--rollback-on-failure" in upgrade)
     check("values of other services stay as they are", "--reset-then-reuse-values" in upgrade)
-    check("the journeys run", "cargo test" in calls and " rollback " not in calls, calls)
-    code, calls, said = run("user", DIGEST, "portico", failing="cargo")
+    check("the journeys run", JOURNEYS in calls and " rollback " not in calls, calls)
+    check("they are compiled before anything is touched", 0 <= calls.find("--no-run") < calls.find("helm"), calls)
+    check("the wait outlasts the chart's own times", seconds(upgrade) >= chart_times(), f"{seconds(upgrade)} s for {chart_times()} s")
+    code, calls, said = run("user", DIGEST, "portico", refused=JOURNEYS)
     check("what does not pass is taken back to the revision before", code != 0 and "rollback portico 7 --wait" in calls, calls)
-    code, calls, said = run("user", DIGEST, "portico", failing="cargo helm")
-    check("a delivery that fails early runs no journeys", code != 0 and "cargo" not in calls, calls)
-    code, calls, said = run("user", DIGEST, "portico", releases="[]")
+    former = "sha256:" + "7" * 64
+    code, calls, said = run("user", DIGEST, "portico", refused=JOURNEYS, revisions=(7, 9), values=json.dumps({"user": {"image": {"digest": former}}}))
+    alone = code != 0 and " rollback " not in calls and calls.count(" upgrade ") == 2 and f"user.image.digest={former}" in calls
+    check("what somebody else delivered meanwhile stays", alone, calls)
+    code, calls, said = run("user", DIGEST, "portico", refused=JOURNEYS, revisions=(7, 9))
+    check("and a service that had no digest gets its tag back", code != 0 and "user.image.digest= " in calls, calls)
+    code, calls, said = run("user", DIGEST, "portico", failing="cargo")
+    check("journeys that do not compile touch nothing", code != 0 and "helm" not in calls, calls)
+    code, calls, said = run("user", DIGEST, "portico", failing="helm")
+    check("a delivery that fails early runs no journeys", code != 0 and JOURNEYS not in calls, calls)
+    code, calls, said = run("user", DIGEST, "portico", E2E_ADMIN_PASSWORD="")
+    check("without an administrator nothing is touched", code != 0 and not calls, calls)
+    code, calls, said = run("user", DIGEST, "portico", JOURNEYS="skip", E2E_ADMIN_PASSWORD="")
+    check("without journeys nobody is asked for one", code == 0 and "cargo" not in calls and " upgrade " in calls, calls)
+    code, calls, said = run("user", DIGEST, "portico", revisions=(None, None))
     check("without a release nothing is touched", code != 0 and "upgrade" not in calls, calls)
     code, calls, said = run("users", DIGEST, "portico")
     check("what is no service is refused", code != 0 and not calls, calls)
     code, calls, said = run("user", "v1.2.3", "portico")
     check("a tag is refused", code != 0 and not calls, calls)
     code, calls, said = run("user", DIGEST, "portico", CLUSTER="prod")
-    check("a named cluster is reached first", calls.startswith("aws eks update-kubeconfig --name prod"), calls)
+    check("a named cluster is reached first", 0 <= calls.find("aws eks update-kubeconfig --name prod") < calls.find("helm"), calls)
 
 
 def tests(machine):
@@ -91,9 +128,16 @@ def tests(machine):
 
 def signature(machine):
     run = lambda *arguments, **more: machine.run("signature.sh", *arguments, **more)
-    image, by = f"ghcr.io/portico/portico-user@{DIGEST}", "https://github.com/portico/portico/.github/workflows/release.yml@"
+    image, by = f"ghcr.io/portico/portico-user@{DIGEST}", "https://github.com/portico/portico/.github/workflows/release.yml"
     code, calls, said = run("verify", image, by)
-    check("an identity's dots are dots", code == 0 and "^https://github\\.com/portico/portico/\\.github/workflows/release\\.yml@" in calls, calls)
+    identity = re.search(r"--certificate-identity-regexp (\S+)", calls)
+    signs = lambda signer: identity and re.search(identity[1], signer) is not None
+    check("an identity's dots are dots", code == 0 and not signs(f"{by}@refs/heads/main".replace(".github/", "-github/")), calls)
+    check("the main branch and a tag sign", signs(f"{by}@refs/heads/main") and signs(f"{by}@refs/tags/v1.2.3") and signs(f"{by}@refs/tags/v1.3.0-rc.1"), calls)
+    others = [f"{by}@refs/heads/mine", f"{by}@refs/heads/main-2", f"{by}@refs/pull/7/merge", f"{by}@refs/tags/next", f"https://example.com/?{by}@refs/heads/main"]
+    check("another branch does not, nor anybody else", not any(map(signs, others)), calls)
+    code, calls, said = run("verify", image.replace("portico/", "Portico/", 1), by)
+    check("a registry is asked in lower case", code == 0 and image in calls, calls)
     check("the issuer is named", "--certificate-oidc-issuer https://token.actions.githubusercontent.com" in calls, calls)
     code, calls, said = run("verify", image, by, failing="cosign")
     check("what is not signed is refused", code != 0 and "is signed" not in said, said)

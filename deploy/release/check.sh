@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Holds the workflows to what they promise, and tries the scripts that they run.
-# Needs: git, kubernetes-validate (for its Python).
+# Holds the workflows to what they promise and a deliverer's rights to what the chart asks for, and tries the scripts.
+# Needs: git, helm, kubernetes-validate (for its Python too).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 deploy/python.sh deploy/release/workflows.py .github/workflows
+deploy/python.sh deploy/k8s/check/validate.py deploy/release/deployer.yaml
+deploy/python.sh deploy/release/deployer.py deploy/release/deployer.yaml deploy/helm/portico
 deploy/release/check.py

@@ -5,7 +5,7 @@ terraform {
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = "~> 6.0"
+      version = "~> 6.9"
     }
     random = {
       source  = "hashicorp/random"
@@ -87,7 +87,9 @@ module "cluster" {
   name                = local.name
   subnet_ids          = module.network.private_subnet_ids
   public_access_cidrs = var.public_access_cidrs
+  administrator_arns  = var.administrator_arns
   kms_key_arn         = aws_kms_key.this.arn
+  protected           = false
   nodes               = { min = 2, max = 4 }
   tags                = local.tags
 }
@@ -112,9 +114,11 @@ module "secrets" {
   name                 = local.name
   prefix               = "portico/staging"
   database_secret_arns = [for database in module.database : database.password_secret_arn]
+  redis_address        = module.cache.address
+  smtp_url             = var.smtp_url
   oidc_provider_arn    = module.cluster.oidc_provider_arn
   oidc_issuer          = module.cluster.oidc_issuer
-  recovery_days        = 7
+  recovery_days        = 0
   kms_key_arn          = aws_kms_key.this.arn
   tags                 = local.tags
 }
@@ -141,11 +145,29 @@ module "dns" {
   tags              = local.tags
 }
 
+# Where GitHub delivers from, if it does.
+module "delivery" {
+  source            = "../../modules/delivery"
+  count             = var.github_repository == null ? 0 : 1
+  name              = local.name
+  repository        = var.github_repository
+  environment       = "staging"
+  oidc_provider_arn = var.github_oidc_provider_arn
+  cluster_name      = module.cluster.name
+  cluster_arn       = module.cluster.arn
+  tags              = local.tags
+}
+
 module "chart" {
-  source         = "../../modules/chart"
-  host           = var.host
-  network_cidr   = module.network.cidr
-  secrets_prefix = "portico/staging"
-  redis_address  = module.cache.address
-  databases      = module.database
+  source            = "../../modules/chart"
+  host              = var.host
+  administrator     = var.administrator
+  network_cidr      = module.network.cidr
+  ingress_namespace = var.ingress_namespace
+  secrets_prefix    = "portico/staging"
+  redis_address     = module.cache.address
+  databases         = module.database
+  smtp_url          = var.smtp_url
+  mail_from         = var.mail_from
+  image_registry    = var.image_registry
 }

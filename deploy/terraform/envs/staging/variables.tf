@@ -36,3 +36,51 @@ variable "public_access_cidrs" {
   type        = list(string)
   default     = []
 }
+
+variable "administrator_arns" {
+  description = "Roles that administer the cluster beside the one that makes it."
+  type        = list(string)
+  default     = []
+}
+
+variable "administrator" {
+  description = "The e-mail address of Portico's first administrator."
+  type        = string
+}
+
+variable "ingress_namespace" {
+  description = "The namespace of the ingress controller, whose pods alone reach the gateway."
+  type        = string
+  default     = "ingress-nginx"
+}
+
+variable "image_registry" {
+  description = "Where the release pushes to, such as ghcr.io/octo-org/; null is the chart's own."
+  type        = string
+  default     = null
+}
+
+variable "smtp_url" {
+  description = "The mail server with its user and password, such as smtps://user:password@host; null leaves mails in a folder."
+  type        = string
+  sensitive   = true
+  default     = null
+}
+
+variable "mail_from" {
+  description = "Whom mails are from; with `smtp_url`."
+  type        = string
+  default     = null
+}
+
+variable "github_repository" {
+  description = "The repository that delivers here, OWNER/REPO, or OWNER@ID/REPO@ID where it has immutable subjects; null for none."
+  type        = string
+  default     = null
+}
+
+variable "github_oidc_provider_arn" {
+  description = "The account's provider of GitHub's identities, where it has one already; null makes it."
+  type        = string
+  default     = null
+}

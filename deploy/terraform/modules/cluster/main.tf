@@ -1,6 +1,11 @@
 # EKS with managed nodes in private subnets. Pods take roles by IRSA, secrets are encrypted with a key of
 # ours, and the control plane logs what it does.
 
+locals {
+  # Bottlerocket keeps itself on a small first disk, and images, logs and pods' own files on the second. Others have one.
+  disks = startswith(var.ami_type, "BOTTLEROCKET") ? { "/dev/xvda" = 4, "/dev/xvdb" = var.node_disk_gib } : { "/dev/xvda" = var.node_disk_gib }
+}
+
 resource "aws_eks_cluster" "this" {
   name     = var.name
   version  = var.kubernetes_version
@@ -25,10 +30,62 @@ resource "aws_eks_cluster" "this" {
     }
   }
 
+  deletion_protection       = var.protected
   enabled_cluster_log_types = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
   tags                      = var.tags
 
   depends_on = [aws_iam_role_policy_attachment.cluster, aws_cloudwatch_log_group.cluster]
+}
+
+# Who administers the cluster beside whoever made it.
+resource "aws_eks_access_entry" "administrator" {
+  for_each      = toset(var.administrator_arns)
+  cluster_name  = aws_eks_cluster.this.name
+  principal_arn = each.key
+  tags          = var.tags
+}
+
+resource "aws_eks_access_policy_association" "administrator" {
+  for_each      = aws_eks_access_entry.administrator
+  cluster_name  = each.value.cluster_name
+  principal_arn = each.value.principal_arn
+  policy_arn    = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
+  access_scope {
+    type = "cluster"
+  }
+}
+
+# Whatever bears this group beside its own, such as a runner or a bastion in the network, reaches the API, which lets in
+# nodes and pods alone by itself.
+resource "aws_security_group" "api_client" {
+  # checkov:skip=CKV2_AWS_5:whoever makes the runner or the bastion puts it on
+  name_prefix = "${var.name}-api-client-"
+  description = "Reaches the API of the cluster ${var.name}"
+  vpc_id      = aws_eks_cluster.this.vpc_config[0].vpc_id
+  tags        = merge(var.tags, { Name = "${var.name}-api-client" })
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_vpc_security_group_egress_rule" "api_client" {
+  security_group_id            = aws_security_group.api_client.id
+  description                  = "To the API"
+  referenced_security_group_id = aws_eks_cluster.this.vpc_config[0].cluster_security_group_id
+  ip_protocol                  = "tcp"
+  from_port                    = 443
+  to_port                      = 443
+  tags                         = var.tags
+}
+
+resource "aws_vpc_security_group_ingress_rule" "api" {
+  security_group_id            = aws_eks_cluster.this.vpc_config[0].cluster_security_group_id
+  description                  = "The API, from within the network"
+  referenced_security_group_id = aws_security_group.api_client.id
+  ip_protocol                  = "tcp"
+  from_port                    = 443
+  to_port                      = 443
+  tags                         = var.tags
 }
 
 # Made before the cluster would make it by itself, without a key and for ever.
@@ -97,19 +154,28 @@ resource "aws_launch_template" "node" {
     http_put_response_hop_limit = 1
   }
 
-  block_device_mappings {
-    device_name = "/dev/xvda"
-    ebs {
-      volume_size           = var.node_disk_gib
-      volume_type           = "gp3"
-      encrypted             = true
-      delete_on_termination = true
+  # With the account's own key for disks: one of ours would have to let the autoscaling service in, whose role is not
+  # there before the account's first group.
+  dynamic "block_device_mappings" {
+    for_each = local.disks
+    content {
+      device_name = block_device_mappings.key
+      ebs {
+        volume_size           = block_device_mappings.value
+        volume_type           = "gp3"
+        encrypted             = true
+        delete_on_termination = true
+      }
     }
   }
 
-  tag_specifications {
-    resource_type = "instance"
-    tags          = merge(var.tags, { Name = "${var.name}-node" })
+  # The provider's `default_tags` do not reach what EC2 makes from a template.
+  dynamic "tag_specifications" {
+    for_each = toset(["instance", "network-interface", "volume"])
+    content {
+      resource_type = tag_specifications.key
+      tags          = merge(var.tags, { Name = "${var.name}-node" })
+    }
   }
   tags = var.tags
 }
@@ -121,6 +187,8 @@ resource "aws_eks_node_group" "this" {
   subnet_ids      = var.subnet_ids
   instance_types  = var.instance_types
   ami_type        = var.ami_type
+  # Without it, nodes stay behind when the cluster is upgraded.
+  version = aws_eks_cluster.this.version
 
   launch_template {
     id      = aws_launch_template.node.id
@@ -145,10 +213,21 @@ resource "aws_eks_node_group" "this" {
   depends_on = [aws_iam_role_policy_attachment.node]
 }
 
+# What AWS recommends for this version, so that add-ons follow the cluster.
+data "aws_eks_addon_version" "this" {
+  for_each           = toset(["coredns", "kube-proxy", "vpc-cni", "metrics-server", "eks-pod-identity-agent"])
+  addon_name         = each.key
+  kubernetes_version = var.kubernetes_version
+}
+
 resource "aws_eks_addon" "this" {
-  for_each                    = toset(["coredns", "kube-proxy", "vpc-cni", "metrics-server", "eks-pod-identity-agent"])
-  cluster_name                = aws_eks_cluster.this.name
-  addon_name                  = each.key
+  for_each      = data.aws_eks_addon_version.this
+  cluster_name  = aws_eks_cluster.this.name
+  addon_name    = each.key
+  addon_version = each.value.version
+  # A new cluster comes with some of them, which EKS made by itself and which are replaced.
+  resolve_conflicts_on_create = "OVERWRITE"
+  # What somebody changed since stays.
   resolve_conflicts_on_update = "PRESERVE"
   # NetworkPolicies are enforced by the CNI itself.
   configuration_values = each.key == "vpc-cni" ? jsonencode({ enableNetworkPolicy = "true" }) : null

@@ -32,6 +32,16 @@ variable "public_access_cidrs" {
   }
 }
 
+variable "administrator_arns" {
+  description = "Roles that administer the cluster beside the one that makes it, which does so anyway and may not be among them."
+  type        = list(string)
+  default     = []
+  validation {
+    condition     = alltrue([for arn in var.administrator_arns : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/.+$", arn))])
+    error_message = "administrator_arns: roles as arn:aws:iam::<account>:role/<name>."
+  }
+}
+
 variable "kms_key_arn" {
   description = "The key that encrypts secrets and logs."
   type        = string
@@ -50,9 +60,13 @@ variable "ami_type" {
 }
 
 variable "node_disk_gib" {
-  description = "Each node's disk, in GiB."
+  description = "Each node's disk for images, logs and pods' own files, in GiB."
   type        = number
   default     = 40
+  validation {
+    condition     = var.node_disk_gib >= 20
+    error_message = "node_disk_gib: 20 at least."
+  }
 }
 
 variable "nodes" {
@@ -63,6 +77,12 @@ variable "nodes" {
     condition     = var.nodes.min >= 1 && var.nodes.max >= var.nodes.min
     error_message = "nodes: min is at least 1, and max at least min."
   }
+}
+
+variable "protected" {
+  description = "Whether it cannot be deleted."
+  type        = bool
+  default     = true
 }
 
 variable "log_days" {

@@ -54,9 +54,25 @@ resource "aws_db_parameter_group" "this" {
     name  = "log_min_duration_statement"
     value = "1000"
   }
+  # By itself it is the memory's, and a small server has too few for all pods.
+  parameter {
+    name         = "max_connections"
+    value        = tostring(var.max_connections)
+    apply_method = "pending-reboot"
+  }
   lifecycle {
     create_before_destroy = true
   }
+}
+
+# Made before RDS would make them by itself, without a key and for ever.
+resource "aws_cloudwatch_log_group" "this" {
+  # checkov:skip=CKV_AWS_338:how long is the owner's choice (log_days); 90 days by default, for their cost
+  for_each          = toset(["postgresql", "upgrade"])
+  name              = "/aws/rds/instance/${var.name}-${var.service}/${each.key}"
+  retention_in_days = var.log_days
+  kms_key_id        = var.kms_key_arn
+  tags              = var.tags
 }
 
 resource "aws_db_instance" "this" {
@@ -105,6 +121,8 @@ resource "aws_db_instance" "this" {
   auto_minor_version_upgrade = true
   apply_immediately          = false
   tags                       = var.tags
+
+  depends_on = [aws_cloudwatch_log_group.this]
 }
 
 resource "aws_iam_role" "monitoring" {

@@ -61,6 +61,22 @@ variable "storage_gib" {
   }
 }
 
+variable "max_connections" {
+  description = "How many connections it takes: 16 for each of a service's pods while a rollout adds one, and room for people."
+  type        = number
+  default     = 256
+  validation {
+    condition     = var.max_connections >= 200
+    error_message = "max_connections: 200 at least, which ten pods and one more need."
+  }
+}
+
+variable "log_days" {
+  description = "How long the server's logs are kept, in days."
+  type        = number
+  default     = 90
+}
+
 variable "multi_az" {
   description = "Whether a standby in another zone takes over."
   type        = bool

@@ -17,20 +17,12 @@ resource "random_bytes" "master_key" {
 
 locals {
   # Database passwords are AWS's, which changes them: External Secrets puts each URL together from them.
-  values = {
-    auth = {
-      "master-key"     = random_bytes.master_key.base64
-      "admin-password" = random_password.administrator.result
-    }
-    redis = {
-      "password" = random_password.redis.result
-    }
-  }
+  names = concat(["auth", "redis"], nonsensitive(var.smtp_url != null) ? ["smtp"] : [])
 }
 
 resource "aws_secretsmanager_secret" "this" {
   # checkov:skip=CKV2_AWS_57:a master key is rotated by putting a new one before the old; no function could do it alone
-  for_each                = local.values
+  for_each                = toset(local.names)
   name                    = "${var.prefix}/${each.key}"
   description             = "Portico: ${each.key}"
   kms_key_id              = var.kms_key_arn
@@ -38,14 +30,42 @@ resource "aws_secretsmanager_secret" "this" {
   tags                    = var.tags
 }
 
-resource "aws_secretsmanager_secret_version" "this" {
-  for_each      = local.values
-  secret_id     = aws_secretsmanager_secret.this[each.key].id
-  secret_string = jsonencode(each.value)
+resource "aws_secretsmanager_secret_version" "auth" {
+  secret_id = aws_secretsmanager_secret.this["auth"].id
+  secret_string = jsonencode({
+    "master-key"     = random_bytes.master_key.base64
+    "admin-password" = random_password.administrator.result
+  })
   # A master key that somebody rotated by hand (new one, comma, old one) stays.
   lifecycle {
     ignore_changes = [secret_string]
   }
+}
+
+# The address is known when the cache is made, or has taken a new password: so nobody reads one that it refuses.
+resource "aws_secretsmanager_secret_version" "redis" {
+  secret_id = aws_secretsmanager_secret.this["redis"].id
+  secret_string = jsonencode({
+    "password" = random_password.redis.result
+    "url"      = "rediss://:${random_password.redis.result}@${var.redis_address}:6379"
+  })
+}
+
+resource "aws_secretsmanager_secret_version" "smtp" {
+  for_each      = toset(contains(local.names, "smtp") ? ["smtp"] : [])
+  secret_id     = aws_secretsmanager_secret.this[each.key].id
+  secret_string = jsonencode({ "url" = var.smtp_url })
+}
+
+# One resource held all of them. Without a word on where each went, Terraform would write the first master key again.
+moved {
+  from = aws_secretsmanager_secret_version.this["auth"]
+  to   = aws_secretsmanager_secret_version.auth
+}
+
+moved {
+  from = aws_secretsmanager_secret_version.this["redis"]
+  to   = aws_secretsmanager_secret_version.redis
 }
 
 resource "aws_iam_role" "reader" {

@@ -17,6 +17,22 @@ variable "database_secret_arns" {
   type        = list(string)
 }
 
+variable "redis_address" {
+  description = "The cache's name, for the URL in the secret `redis`."
+  type        = string
+}
+
+variable "smtp_url" {
+  description = "The mail server with its user and password, as `AUTH__SMTP_URL` wants it; null where mails stay in a folder."
+  type        = string
+  sensitive   = true
+  default     = null
+  validation {
+    condition     = var.smtp_url == null || can(regex("^smtps://[^ ]+$|^smtp://[^ ]+[?&]tls=(required|opportunistic)$", var.smtp_url))
+    error_message = "smtp_url: smtps://user:password@host, or smtp://user:password@host:587?tls=required."
+  }
+}
+
 variable "oidc_provider_arn" {
   description = "The cluster's provider of identities."
   type        = string
@@ -34,12 +50,12 @@ variable "service_account" {
 }
 
 variable "recovery_days" {
-  description = "How long a deleted secret can be brought back, in days."
+  description = "How long a deleted secret can be brought back, in days. Its name is taken for as long."
   type        = number
   default     = 30
   validation {
-    condition     = var.recovery_days >= 7 && var.recovery_days <= 30
-    error_message = "recovery_days: 7 to 30."
+    condition     = var.recovery_days == 0 || (var.recovery_days >= 7 && var.recovery_days <= 30)
+    error_message = "recovery_days: 7 to 30, or 0 for what is made and destroyed freely."
   }
 }
 

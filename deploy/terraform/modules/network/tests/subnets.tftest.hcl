@@ -1,4 +1,4 @@
-# Run: terraform -chdir=deploy/terraform/modules/network test. Nothing is made: the provider is a mock.
+# Run: deploy/terraform/check.sh with TERRAFORM_PROVIDERS=download. Nothing is made: the provider is a mock.
 
 mock_provider "aws" {}
 
