@@ -26,10 +26,16 @@ compose() { # name, components
   {
     printf 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: somewhere\nresources:\n'
     for base in base/*/; do printf '  - %s\n' "$(realpath --relative-to="$folder" "$base")"; done
-    printf 'components:\n'
+    cp overlays/prod/settings.yaml "$folder/"
+    printf '  - settings.yaml\ncomponents:\n'
     for component in "$@"; do printf '  - %s\n' "$(realpath --relative-to="$folder" "components/$component")"; done
     printf 'images:\n'
     for base in base/*/; do printf '  - {name: portico-%s, newTag: "1"}\n' "$(basename "$base")"; done
+    printf 'patches:\n'
+    for base in user auth; do
+      printf '  - target: {kind: Job, name: portico-%s-migrate}\n    options: {allowNameChange: true}\n' "$base"
+      printf '    patch: |-\n      - {op: replace, path: /metadata/name, value: portico-%s-migrate-1}\n' "$base"
+    done
   } >"$folder/kustomization.yaml"
   render "$name" "$folder"
 }

@@ -2,10 +2,13 @@
 """Holds rendered manifests against each other: `pods.py FILE…`, each file one rendering.
 
 Pods keep to Pod Security's `restricted`, with a read-only root and bounds on what they take, and have the time to drain
-that they take; probes and services name ports that exist; selectors select pods that exist; and whatever is named
-(a service account, a ConfigMap, a key of a Secret that is made here, a backend) is there.
+that they take; nothing on them changes with a release alone, and what they mount follows its Secret; migrations carry
+their release and end in time; probes and services name ports that exist; selectors select pods that exist; and whatever is
+named (a service account, a ConfigMap, a key of a Secret that is made here, a backend) is there.
 """
 
+import pathlib
+import re
 import sys
 
 import yaml
@@ -14,6 +17,11 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # How long a process waits for its tasks once it has been told to stop.
 DRAIN = 12
 SPARE = 5
+# How long a rollout is waited for, in seconds.
+ROLLOUT = pathlib.Path(__file__).resolve().parents[2] / "release" / "rollout.sh"
+PATIENCE = 60 * min(int(minutes) for minutes in re.findall(r"--timeout (\d+)m", ROLLOUT.read_text(encoding="utf-8")))
+# What another release says otherwise: on a pod's template, it restarts every service with each.
+OF_A_RELEASE = {"app.kubernetes.io/version", "helm.sh/chart"}
 # Kinds that own pods, and kinds that name some by their labels.
 SCALED = ("Deployment", "StatefulSet")
 
@@ -56,7 +64,39 @@ class Rendering:
         yield from self.service_faults()
         yield from self.selector_faults()
         yield from self.backend_faults()
+        yield from self.time_faults()
+        yield from self.name_faults()
         yield from self.setting_faults()
+
+    def time_faults(self):
+        """What takes too long ends by itself and says what it was, before whoever waits for all of it gives up."""
+        for job in self.kind("Job"):
+            who, spec = f"Job/{job['metadata']['name']}", job["spec"]
+            service = job["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"].removesuffix("-migrate")
+            # A server that comes up beside it may still be on its way.
+            beside = any(labels.get("app.kubernetes.io/component") == f"postgres-{service}" for _, labels, _ in self.pods)
+            for each in self.kind("Deployment"):
+                if each["metadata"]["labels"]["app.kubernetes.io/component"] != service or beside:
+                    continue
+                if spec["activeDeadlineSeconds"] >= each["spec"]["progressDeadlineSeconds"]:
+                    yield f"{who}: may take longer than pods may take to be ready, which wait for it"
+            if not beside and spec.get("ttlSecondsAfterFinished", PATIENCE * 2) < PATIENCE * 2:
+                yield f"{who}: is gone before whoever waits for it has seen it"
+        for each in self.kind("Deployment"):
+            if each["spec"].get("progressDeadlineSeconds", 600) >= PATIENCE:
+                yield f"Deployment/{each['metadata']['name']}: is given up on before it says what is wrong"
+
+    def name_faults(self):
+        """A Job cannot be changed, so one that runs a release carries its name."""
+        for job in self.kind("Job"):
+            name, image = job["metadata"]["name"], job["spec"]["template"]["spec"]["containers"][0]["image"]
+            image, _, digest = image.partition("@")
+            tag = image.rpartition("/")[2].partition(":")[2]
+            if re.search(r"-migrate-[0-9a-f]{8}$", name) or tag in ("", "latest") and not digest:
+                continue
+            known = [re.sub("[^a-z0-9]+", "-", tag.lower())] if tag else []
+            if not any(name.endswith(f"-migrate-{each}") for each in known + [digest.removeprefix("sha256:")[:12]]):
+                yield f"Job/{name}: does not carry the release that it runs, {tag or digest}"
 
     def setting_faults(self):
         """The services must mean the same by what they say of each other."""
@@ -82,6 +122,8 @@ class Rendering:
         selector = (owner.get("spec", {}).get("selector") or {}).get("matchLabels")
         if owner["kind"] in SCALED and not (selector and selector.items() <= labels.items()):
             yield "its selector does not select its own pods"
+        if (changing := OF_A_RELEASE & labels.keys()) and owner["kind"] != "Pod":
+            yield f"its pods carry {', '.join(sorted(changing))}, so that a release of anything restarts them"
         if spec.get("automountServiceAccountToken") is not False:
             yield "mounts a service account's token"
         account = spec.get("serviceAccountName", "default")
@@ -100,6 +142,8 @@ class Rendering:
         for volume in spec.get("volumes", []):
             yield from self.volume_faults(volume)
         for container in spec["containers"] + spec.get("initContainers", []):
+            for fault in self.mount_faults(spec, container):
+                yield f"{container['name']}: {fault}"
             for fault in self.container_faults(owner, container, volumes):
                 yield f"{container['name']}: {fault}"
             settings = self.settings(container)
@@ -108,6 +152,19 @@ class Rendering:
             serves = "readinessProbe" in container and "lifecycle" in container
             if serves and spec.get("terminationGracePeriodSeconds", 30) < stop + DRAIN + SPARE:
                 yield f"is killed before it has drained, which takes {stop + DRAIN} s"
+
+    def mount_faults(self, spec, container):
+        """A part of a volume is what it was when the pod started; the whole of it follows the Secret."""
+        changing = {v["name"] for v in spec.get("volumes", []) if v.keys() & {"secret", "configMap", "projected"}}
+        for mount in container.get("volumeMounts", []):
+            if mount["name"] in changing and (mount.get("subPath") or mount.get("subPathExpr")):
+                yield f"mounts a part of {mount['name']}, which never changes in a running pod"
+        for each in container.get("env", []):
+            if "secretKeyRef" in each.get("valueFrom", {}):
+                yield f"{each['name']} comes from a Secret, whose change a running pod never sees: mount it"
+        for source in container.get("envFrom", []):
+            if "secretRef" in source:
+                yield f"takes the Secret {source['secretRef']['name']} as its environment: mount it"
 
     def volume_faults(self, volume):
         kind, source = next((key, value) for key, value in volume.items() if key != "name")
@@ -194,7 +251,9 @@ class Rendering:
                 yield f"PodDisruptionBudget/{each['metadata']['name']}: does not select the pods of one owner"
         for each in self.kind("AuthorizationPolicy", "PeerAuthentication"):
             labels = each["spec"].get("selector", {}).get("matchLabels")
-            if labels is not None and not self.behind(labels):
+            # The mesh knows the collector also where it is not.
+            absent = labels is not None and not self.behind(labels)
+            if absent and labels.get("app.kubernetes.io/component") != "collector":
                 yield f"{each['kind']}/{each['metadata']['name']}: selects no pod"
             for rule in each["spec"].get("rules", []):
                 for account in (a for source in rule.get("from", []) for a in source["source"].get("serviceAccounts", [])):
