@@ -95,6 +95,12 @@ for pair in prod:prod staging:staging trial:dev; do
     || fail "the chart and the overlay ${pair#*:} differ"
 done
 echo 'the chart says what the overlays say'
+# The last of them is the trial: it and the overlay go on one node, also both at once. So does what the README says by flags,
+# by itself.
+../python.sh "$checks/trial.py" "$work/rendered/trial.yaml" "$work/kustomize.yaml"
+helm template portico "$chart" --namespace portico \
+  --set trialSecrets=true,postgresql.bundled=true,redis.bundled=true,networkPolicy.storesCidr= >"$work/flags.yaml"
+../python.sh "$checks/trial.py" "$work/flags.yaml"
 
 # Images of a trial are built on the machine, and have no other tag.
 mkdir "$work/trial"

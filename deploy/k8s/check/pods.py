@@ -66,6 +66,7 @@ class Rendering:
         yield from self.backend_faults()
         yield from self.time_faults()
         yield from self.name_faults()
+        yield from self.quota_faults()
         yield from self.setting_faults()
 
     def time_faults(self):
@@ -85,6 +86,21 @@ class Rendering:
         for each in self.kind("Deployment"):
             if each["spec"].get("progressDeadlineSeconds", 600) >= PATIENCE:
                 yield f"Deployment/{each['metadata']['name']}: is given up on before it says what is wrong"
+
+    def quota_faults(self):
+        """There is room for each autoscaler's most, with one more while a rollout goes on, and for all that runs once."""
+        most = {each["spec"]["scaleTargetRef"]["name"]: each["spec"]["maxReplicas"] + 1 for each in self.kind("HorizontalPodAutoscaler")}
+        sums = {"pods": 0}
+        for owner, _, spec in self.pods:
+            count = most.get(owner["metadata"]["name"], owner["spec"].get("replicas", 1))
+            sums["pods"] += count
+            for bound, name in ((b, n) for b in ("requests", "limits") for n in ("cpu", "memory")):
+                each = sum(quantity(container["resources"][bound][name]) for container in spec["containers"])
+                sums[f"{bound}.{name}"] = sums.get(f"{bound}.{name}", 0) + count * each
+        for each in self.kind("ResourceQuota"):
+            for name in sums.keys() & each["spec"]["hard"].keys():
+                if sums[name] > quantity(each["spec"]["hard"][name]):
+                    yield f"ResourceQuota/{each['metadata']['name']}: {name} may come to {sums[name]:g}"
 
     def name_faults(self):
         """A Job cannot be changed, so one that runs a release carries its name."""
@@ -293,6 +309,14 @@ class Rendering:
             service = self.named("Service", name)
             if service is None or port not in {p[key] for p in service["spec"]["ports"] for key in ("name", "port")}:
                 yield f"{each['kind']}/{each['metadata']['name']}: {name}:{port} is not here"
+
+
+def quantity(text):
+    """A Kubernetes quantity as a number."""
+    for unit, factor in {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "m": 0.001}.items():
+        if str(text).endswith(unit):
+            return float(str(text).removesuffix(unit)) * factor
+    return float(text)
 
 
 def main():
