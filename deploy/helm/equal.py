@@ -19,7 +19,7 @@ TOOLS = {"app.kubernetes.io/managed-by", "helm.sh/chart", "app.kubernetes.io/ins
 # Lists whose order says nothing.
 NAMED = {"env", "volumes", "volumeMounts"}
 # How a component is called in policies and secrets that concern several: only the overlay names one there.
-LOOSE = {"NetworkPolicy", "Secret", "ExternalSecret", "Ingress", "Certificate", "Issuer"}
+LOOSE = {"NetworkPolicy", "Secret", "ExternalSecret", "Ingress", "Certificate", "Issuer", "PrometheusRule"}
 
 
 def plain(value):
@@ -53,6 +53,9 @@ def normal(path):
         if kind in LOOSE:
             meta.pop("labels", None)
         each = plain(each)
+        for rule in (r for g in each["spec"]["groups"] for r in g["rules"]) if kind == "PrometheusRule" else []:
+            # Kustomize breaks long lines elsewhere, and a query does not mind.
+            rule["expr"] = " ".join(rule["expr"].split())
         pod = each.get("spec", {}).get("template", {}).get("metadata", {})
         # Kustomize does not put it on pods.
         pod.get("labels", {}).pop("app.kubernetes.io/part-of", None)

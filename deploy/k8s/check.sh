@@ -10,8 +10,12 @@ fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
 
 cmp -s ../otel/collector.yaml components/observe/collector.yaml \
   || fail 'components/observe/collector.yaml is not deploy/otel/collector.yaml: copy it'
-../python.sh check/rules.py | cmp -s - components/observe/rules.yaml \
-  || fail 'components/observe/rules.yaml is not what deploy/prometheus/rules says: check/rules.py >components/observe/rules.yaml'
+for form in component chart; do
+  rules=components/service-monitor/rules.yaml
+  [ "$form" = component ] || rules=../helm/portico/files/rules.yaml
+  ../python.sh check/rules.py "$form" | cmp -s - "$rules" \
+    || fail "$rules is not what deploy/prometheus/rules says: check/rules.py $form >$rules"
+done
 
 render() { # name, folder
   kubectl kustomize "$2" >"$work/$1.yaml"
@@ -40,9 +44,10 @@ compose() { # name, components
   render "$name" "$folder"
 }
 
-# Of each of these, one: two ways in, two ways to encrypt, and a Redis whose secret is made here or elsewhere.
-first=(ingress mutual-tls external-secrets)
-second=(gateway-api mesh redis)
+# Of each of these, one: two ways in, two ways to encrypt, a Redis whose secret is made here or elsewhere, and a collector of
+# its own or the platform's.
+first=(ingress mutual-tls external-secrets observe)
+second=(gateway-api mesh redis traces)
 others() { # of the components, those that are none of these
   printf '%s\n' "${components[@]}" | grep -vxFf <(printf '%s\n' "$@")
 }
