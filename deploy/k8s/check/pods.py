@@ -188,9 +188,14 @@ class Rendering:
             yield f"the volume {volume['name']} is a {kind}, which `restricted` refuses"
         if kind == "emptyDir" and "sizeLimit" not in source:
             yield f"the volume {volume['name']} may fill the node's disk"
-        if kind == "configMap" and not self.named("ConfigMap", source["name"]):
-            yield f"mounts the ConfigMap {source['name']}, which is not here"
-        secrets = [part["secret"] for part in source.get("sources", [])] if kind == "projected" else []
+        parts = source.get("sources", []) if kind == "projected" else []
+        for config in [part["configMap"] for part in parts if "configMap" in part] + [source] * (kind == "configMap"):
+            there = self.named("ConfigMap", config["name"])
+            if there is None:
+                yield f"mounts the ConfigMap {config['name']}, which is not here"
+            for key in {item["key"] for item in config.get("items", [])} - (there or {}).get("data", {}).keys():
+                yield f"mounts the key {key} of the ConfigMap {config['name']}, which has none"
+        secrets = [part["secret"] for part in parts if "secret" in part]
         if kind == "secret":
             secrets.append({"name": source["secretName"], "items": source.get("items", [])})
         for secret in secrets:
