@@ -77,6 +77,12 @@ done
 starts "$services $migrations" cloud "$work/next" '' ''
 echo 'a service is deployed by itself'
 
+# Recommendations are made by themselves, where the cluster knows them.
+for known in '' autoscaling.k8s.io/v1; do
+  recommended=$(helm template portico "$chart" ${known:+--api-versions "$known"} | grep -c '^kind: VerticalPodAutoscaler$' || true)
+  [ "$recommended" = "$([ -n "$known" ] && echo 3 || echo 0)" ] || fail "recommends for $recommended services, with '$known'"
+done
+
 # What a service that is switched off leaves behind: nothing of its own.
 for service in gateway user auth; do
   for values in trial prod; do
