@@ -96,6 +96,17 @@ for overlay in dev prod; do
     || fail "the table of flows of $overlay in README.md is not what the policies say"
 done
 
+# What External Secrets is to read is what Terraform makes, each environment its own.
+for overlay in staging prod; do
+  prefix=$(sed -n 's/^  secrets-prefix: //p' "overlays/$overlay/settings.yaml")
+  grep -q "\"$prefix\"" "../terraform/envs/$overlay/main.tf" || fail "Terraform makes no secrets of $overlay below $prefix"
+  while read -r secret property; do
+    grep -q "\"$property\" *=" ../terraform/modules/secrets/main.tf \
+      || fail "Terraform makes no $property in $prefix/$secret"
+  done < <(grep -A1 "key: $prefix/" "$work/$overlay.yaml" \
+    | sed -n "s|.*key: $prefix/||p; s/.*property: //p" | paste -d' ' - - | grep -v '^smtp ')
+done
+
 scan() { # options, and behind -- what
   local options=()
   while [ "$1" != -- ]; do options+=("$1"); shift; done
