@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Reads what `docker compose config --format json` prints, and names whatever is open beyond loopback."""
+"""Reads what `docker compose config --format json` prints, and names whatever is open beyond loopback or without bounds."""
 
 import json, re, sys
 
@@ -15,6 +15,10 @@ def faults_of(name, service):
         secret = re.search(r"PASSWORD|SECRET|TOKEN|MASTER_KEY", key) and not key.endswith("_FILE")
         if value and (secret or re.search(r"://[^/@]*:[^/@]*@", value)):
             yield f"is given {key} as a value, not as a file"
+    if not service.get("mem_limit") or not service.get("pids_limit"):
+        yield "may take all memory or all processes of the machine"
+    if not (service.get("logging") or {}).get("options", {}).get("max-size"):
+        yield "may fill the disk with what it logs"
     for volume in service.get("volumes", []):
         if "docker.sock" in str(volume.get("source")):
             yield "reaches the engine"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Holds docker-compose.yml, with each of its profiles and with all of them, against two promises: it is clean, and no
-# password that somebody could know reaches a port that is not bound to loopback. The same for the overlay `dev`, whose
-# passwords stand in the tree.
+# Holds docker-compose.yml, with each of its profiles and with all of them, against three promises: it is clean; what a
+# container takes of memory, processes and disk is bounded; and no password that somebody could know reaches a port that
+# is not bound to loopback. The last for the overlay `dev` too, whose passwords stand in the tree.
 # Needs: docker compose, kubectl, python3.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

@@ -9,14 +9,20 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "Tiltfile").read_text()
 SERVICES = {"gateway", "user", "auth"}
 STORES = {"postgres-user", "postgres-auth", "redis"}
+OBSERVERS = {"collector", "jaeger", "prometheus", "grafana"}
 BUTTONS = {"migrate", "seed", "test", "load"}
 # Names that local clusters bear, besides kind-… and k3d-….
 LOCAL = {"portico", "rancher-desktop", "orbstack", "colima"}
-WAYS = [{}, {"resources": ["user", "gateway"]}, {"compose": True}, {"compose": True, "observe": True, "mail": True}]
+WAYS = [
+    {}, {"observe": True}, {"resources": ["user", "gateway"]}, {"compose": True}, {"compose": True, "observe": True, "mail": True}
+]
+# What stands together in Tilt.
+LABELS = {"stores": STORES, "observe": OBSERVERS, "services": SERVICES - {"gateway"}, "edge": {"gateway"}, "actions": BUTTONS}
 
 # What must be refused, and why, so that this check is known to be able to fail.
 MISTAKES = {
     "an argument that Tilt does not have": ("port_forwards=", "port_forward=", "unexpected keyword argument"),
+    "an observer that the manifests do not have": ("'jaeger': [", "'yaeger': [", "is named"),
     "a function that Tilt does not have": ("port_forward(", "forward_port(", "`forward_port` not found"),
     "a workload that is not in the manifests": (
         "'portico-' + name, new_name=name", "'portico_' + name, new_name=name", "no workload is named portico_"
@@ -48,7 +54,13 @@ def holds(arguments):
     for subcommand in ("up", "ci", "down", "alpha tiltfile-result"):
         tilt = evaluate(TEXT, subcommand, arguments)
         names = set(tilt.resources)
-        expect(SERVICES | STORES | BUTTONS <= names, f"missing: {(SERVICES | STORES | BUTTONS) - names}")
+        wanted = SERVICES | STORES | OBSERVERS | BUTTONS
+        expect(wanted <= names, f"missing: {wanted - names}")
+        for label, members in LABELS.items():
+            for name in members:
+                expect(tilt.resources[name]["labels"] == [label], f"{name} is not among {label}")
+        for name in OBSERVERS:
+            expect(tilt.resources[name]["auto_init"] == arguments.get("observe", False), f"{name}: auto_init")
         unlabelled = [name for name, resource in tilt.resources.items() if not resource["labels"]]
         expect(not unlabelled, f"without a label: {unlabelled}")
         for name in BUTTONS:

@@ -3,7 +3,8 @@
 
 Left out, since only one of the two has them: the namespace with its quota and limits and the priority class, which an
 overlay brings and a release finds; what `helm test` runs; the labels and annotations that name the tool; the instance's
-label in selectors; the revision in a Job's name; and the values of secrets, which a trial makes at random.
+label in selectors; what tells one release's migration Job from another's, and how long it stays when it is done (Helm
+removes the one before, Kustomize removes nothing); and the values of secrets, which a trial makes at random.
 """
 
 import difflib
@@ -14,11 +15,11 @@ import sys
 import yaml
 
 ALONE = {"Namespace", "ResourceQuota", "LimitRange", "PriorityClass"}
-TOOLS = {"app.kubernetes.io/managed-by", "helm.sh/chart", "app.kubernetes.io/instance", "checksum/config"}
+TOOLS = {"app.kubernetes.io/managed-by", "helm.sh/chart", "app.kubernetes.io/instance", "checksum/config", "helm.sh/resource-policy"}
 # Lists whose order says nothing.
 NAMED = {"env", "volumes", "volumeMounts"}
 # How a component is called in policies and secrets that concern several: only the overlay names one there.
-LOOSE = {"NetworkPolicy", "Secret", "ExternalSecret", "Ingress", "Certificate", "Issuer"}
+LOOSE = {"NetworkPolicy", "Secret", "ExternalSecret", "Ingress", "Certificate", "Issuer", "PrometheusRule"}
 
 
 def plain(value):
@@ -43,7 +44,8 @@ def normal(path):
             continue
         meta.pop("namespace", None)
         if kind == "Job":
-            meta["name"] = re.sub(r"-migrate(-\d+)?$", "-migrate", meta["name"])
+            meta["name"] = re.sub(r"-migrate-[0-9a-f-]+$", "-migrate", meta["name"])
+            each["spec"].pop("ttlSecondsAfterFinished", None)
         if kind == "Secret":
             keys = sorted({**each.pop("data", {}), **each.pop("stringData", {})})
             each["keys"] = [key for key in keys if not (meta["name"] == "portico-redis" and key == "password")]
@@ -51,10 +53,12 @@ def normal(path):
         if kind in LOOSE:
             meta.pop("labels", None)
         each = plain(each)
+        for rule in (r for g in each["spec"]["groups"] for r in g["rules"]) if kind == "PrometheusRule" else []:
+            # Kustomize breaks long lines elsewhere, and a query does not mind.
+            rule["expr"] = " ".join(rule["expr"].split())
         pod = each.get("spec", {}).get("template", {}).get("metadata", {})
-        # Kustomize keeps these off pods, so that a new version alone does not change a template.
-        for label in ("app.kubernetes.io/part-of", "app.kubernetes.io/version"):
-            pod.get("labels", {}).pop(label, None)
+        # Kustomize does not put it on pods.
+        pod.get("labels", {}).pop("app.kubernetes.io/part-of", None)
         for policy in [each] if kind == "NetworkPolicy" else []:
             # Which pods the default covers: the namespace's, or the release's.
             if meta["name"] == "portico-default":

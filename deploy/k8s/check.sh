@@ -10,8 +10,12 @@ fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
 
 cmp -s ../otel/collector.yaml components/observe/collector.yaml \
   || fail 'components/observe/collector.yaml is not deploy/otel/collector.yaml: copy it'
-../python.sh check/rules.py | cmp -s - components/observe/rules.yaml \
-  || fail 'components/observe/rules.yaml is not what deploy/prometheus/rules says: check/rules.py >components/observe/rules.yaml'
+for form in component chart; do
+  rules=components/service-monitor/rules.yaml
+  [ "$form" = component ] || rules=../helm/portico/files/rules.yaml
+  ../python.sh check/rules.py "$form" | cmp -s - "$rules" \
+    || fail "$rules is not what deploy/prometheus/rules says: check/rules.py $form >$rules"
+done
 
 render() { # name, folder
   kubectl kustomize "$2" >"$work/$1.yaml"
@@ -26,17 +30,24 @@ compose() { # name, components
   {
     printf 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: somewhere\nresources:\n'
     for base in base/*/; do printf '  - %s\n' "$(realpath --relative-to="$folder" "$base")"; done
-    printf 'components:\n'
+    cp overlays/prod/settings.yaml "$folder/"
+    printf '  - settings.yaml\ncomponents:\n'
     for component in "$@"; do printf '  - %s\n' "$(realpath --relative-to="$folder" "components/$component")"; done
     printf 'images:\n'
     for base in base/*/; do printf '  - {name: portico-%s, newTag: "1"}\n' "$(basename "$base")"; done
+    printf 'patches:\n'
+    for base in user auth; do
+      printf '  - target: {kind: Job, name: portico-%s-migrate}\n    options: {allowNameChange: true}\n' "$base"
+      printf '    patch: |-\n      - {op: replace, path: /metadata/name, value: portico-%s-migrate-1}\n' "$base"
+    done
   } >"$folder/kustomization.yaml"
   render "$name" "$folder"
 }
 
-# Of each of these, one: two ways in, two ways to encrypt, and a Redis whose secret is made here or elsewhere.
-first=(ingress mutual-tls external-secrets)
-second=(gateway-api mesh redis)
+# Of each of these, one: two ways in, two ways to encrypt, a Redis whose secret is made here or elsewhere, and a collector of
+# its own or the platform's.
+first=(ingress mutual-tls external-secrets observe)
+second=(gateway-api mesh redis traces)
 others() { # of the components, those that are none of these
   printf '%s\n' "${components[@]}" | grep -vxFf <(printf '%s\n' "$@")
 }
@@ -47,6 +58,13 @@ alternatives() { # whether the two are
   done
   return 1
 }
+
+# What the Tiltfile puts beside `dev`.
+mkdir -p "$work/overlays/dev-observe"
+printf 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [%s, %s]\n' \
+  "$(realpath --relative-to="$work/overlays/dev-observe" overlays/dev)" \
+  "$(realpath --relative-to="$work/overlays/dev-observe" ../dev/observe)" >"$work/overlays/dev-observe/kustomization.yaml"
+render dev-observe "$work/overlays/dev-observe"
 
 for overlay in overlays/*/; do render "$(basename "$overlay")" "$overlay"; done
 for base in base/*/; do render "base-$(basename "$base")" "$base"; done
@@ -64,6 +82,7 @@ compose with-all-others "${together[@]}"
 
 ../python.sh check/validate.py "$work"/*.yaml
 ../python.sh check/pods.py "$work"/*.yaml
+../python.sh check/trial.py "$work/dev-observe.yaml"
 
 # The flows of every rendering must be allowed on both sides; the README shows those of two.
 for rendered in "$work"/*.yaml; do
@@ -75,6 +94,17 @@ for overlay in dev prod; do
     >"$work/$overlay.table"
   diff -u "$work/$overlay.table" "$work/$overlay.flows" \
     || fail "the table of flows of $overlay in README.md is not what the policies say"
+done
+
+# What External Secrets is to read is what Terraform makes, each environment its own.
+for overlay in staging prod; do
+  prefix=$(sed -n 's/^  secrets-prefix: //p' "overlays/$overlay/settings.yaml")
+  grep -q "\"$prefix\"" "../terraform/envs/$overlay/main.tf" || fail "Terraform makes no secrets of $overlay below $prefix"
+  while read -r secret property; do
+    grep -q "\"$property\" *=" ../terraform/modules/secrets/main.tf \
+      || fail "Terraform makes no $property in $prefix/$secret"
+  done < <(grep -A1 "key: $prefix/" "$work/$overlay.yaml" \
+    | sed -n "s|.*key: $prefix/||p; s/.*property: //p" | paste -d' ' - - | grep -v '^smtp ')
 done
 
 scan() { # options, and behind -- what
@@ -89,4 +119,4 @@ scan() { # options, and behind -- what
 }
 scan -- "$work"/{prod,staging,with-all,with-all-others}.yaml
 # The images of `dev` are built on the machine and have no other tag.
-scan --skip-check CKV_K8S_14,CKV_K8S_15,CKV_K8S_43 -- "$work/dev.yaml"
+scan --skip-check CKV_K8S_14,CKV_K8S_15,CKV_K8S_43 -- "$work/dev-observe.yaml"

@@ -2,10 +2,13 @@
 """Holds rendered manifests against each other: `pods.py FILE…`, each file one rendering.
 
 Pods keep to Pod Security's `restricted`, with a read-only root and bounds on what they take, and have the time to drain
-that they take; probes and services name ports that exist; selectors select pods that exist; and whatever is named
-(a service account, a ConfigMap, a key of a Secret that is made here, a backend) is there.
+that they take; nothing on them changes with a release alone, and what they mount follows its Secret; migrations carry
+their release and end in time; probes and services name ports that exist; selectors select pods that exist; and whatever is
+named (a service account, a ConfigMap, a key of a Secret that is made here, a backend) is there.
 """
 
+import pathlib
+import re
 import sys
 
 import yaml
@@ -14,6 +17,11 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # How long a process waits for its tasks once it has been told to stop.
 DRAIN = 12
 SPARE = 5
+# How long a rollout is waited for, in seconds.
+ROLLOUT = pathlib.Path(__file__).resolve().parents[2] / "release" / "rollout.sh"
+PATIENCE = 60 * min(int(minutes) for minutes in re.findall(r"--timeout (\d+)m", ROLLOUT.read_text(encoding="utf-8")))
+# What another release says otherwise: on a pod's template, it restarts every service with each.
+OF_A_RELEASE = {"app.kubernetes.io/version", "helm.sh/chart"}
 # Kinds that own pods, and kinds that name some by their labels.
 SCALED = ("Deployment", "StatefulSet")
 
@@ -56,7 +64,55 @@ class Rendering:
         yield from self.service_faults()
         yield from self.selector_faults()
         yield from self.backend_faults()
+        yield from self.time_faults()
+        yield from self.name_faults()
+        yield from self.quota_faults()
         yield from self.setting_faults()
+
+    def time_faults(self):
+        """What takes too long ends by itself and says what it was, before whoever waits for all of it gives up."""
+        for job in self.kind("Job"):
+            who, spec = f"Job/{job['metadata']['name']}", job["spec"]
+            service = job["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"].removesuffix("-migrate")
+            # A server that comes up beside it may still be on its way.
+            beside = any(labels.get("app.kubernetes.io/component") == f"postgres-{service}" for _, labels, _ in self.pods)
+            for each in self.kind("Deployment"):
+                if each["metadata"]["labels"]["app.kubernetes.io/component"] != service or beside:
+                    continue
+                if spec["activeDeadlineSeconds"] >= each["spec"]["progressDeadlineSeconds"]:
+                    yield f"{who}: may take longer than pods may take to be ready, which wait for it"
+            if not beside and spec.get("ttlSecondsAfterFinished", PATIENCE * 2) < PATIENCE * 2:
+                yield f"{who}: is gone before whoever waits for it has seen it"
+        for each in self.kind("Deployment"):
+            if each["spec"].get("progressDeadlineSeconds", 600) >= PATIENCE:
+                yield f"Deployment/{each['metadata']['name']}: is given up on before it says what is wrong"
+
+    def quota_faults(self):
+        """There is room for each autoscaler's most, with one more while a rollout goes on, and for all that runs once."""
+        most = {each["spec"]["scaleTargetRef"]["name"]: each["spec"]["maxReplicas"] + 1 for each in self.kind("HorizontalPodAutoscaler")}
+        sums = {"pods": 0}
+        for owner, _, spec in self.pods:
+            count = most.get(owner["metadata"]["name"], owner["spec"].get("replicas", 1))
+            sums["pods"] += count
+            for bound, name in ((b, n) for b in ("requests", "limits") for n in ("cpu", "memory")):
+                each = sum(quantity(container["resources"][bound][name]) for container in spec["containers"])
+                sums[f"{bound}.{name}"] = sums.get(f"{bound}.{name}", 0) + count * each
+        for each in self.kind("ResourceQuota"):
+            for name in sums.keys() & each["spec"]["hard"].keys():
+                if sums[name] > quantity(each["spec"]["hard"][name]):
+                    yield f"ResourceQuota/{each['metadata']['name']}: {name} may come to {sums[name]:g}"
+
+    def name_faults(self):
+        """A Job cannot be changed, so one that runs a release carries its name."""
+        for job in self.kind("Job"):
+            name, image = job["metadata"]["name"], job["spec"]["template"]["spec"]["containers"][0]["image"]
+            image, _, digest = image.partition("@")
+            tag = image.rpartition("/")[2].partition(":")[2]
+            if re.search(r"-migrate-[0-9a-f]{8}$", name) or tag in ("", "latest") and not digest:
+                continue
+            known = [re.sub("[^a-z0-9]+", "-", tag.lower())] if tag else []
+            if not any(name.endswith(f"-migrate-{each}") for each in known + [digest.removeprefix("sha256:")[:12]]):
+                yield f"Job/{name}: does not carry the release that it runs, {tag or digest}"
 
     def setting_faults(self):
         """The services must mean the same by what they say of each other."""
@@ -82,6 +138,8 @@ class Rendering:
         selector = (owner.get("spec", {}).get("selector") or {}).get("matchLabels")
         if owner["kind"] in SCALED and not (selector and selector.items() <= labels.items()):
             yield "its selector does not select its own pods"
+        if (changing := OF_A_RELEASE & labels.keys()) and owner["kind"] != "Pod":
+            yield f"its pods carry {', '.join(sorted(changing))}, so that a release of anything restarts them"
         if spec.get("automountServiceAccountToken") is not False:
             yield "mounts a service account's token"
         account = spec.get("serviceAccountName", "default")
@@ -100,6 +158,8 @@ class Rendering:
         for volume in spec.get("volumes", []):
             yield from self.volume_faults(volume)
         for container in spec["containers"] + spec.get("initContainers", []):
+            for fault in self.mount_faults(spec, container):
+                yield f"{container['name']}: {fault}"
             for fault in self.container_faults(owner, container, volumes):
                 yield f"{container['name']}: {fault}"
             settings = self.settings(container)
@@ -109,15 +169,33 @@ class Rendering:
             if serves and spec.get("terminationGracePeriodSeconds", 30) < stop + DRAIN + SPARE:
                 yield f"is killed before it has drained, which takes {stop + DRAIN} s"
 
+    def mount_faults(self, spec, container):
+        """A part of a volume is what it was when the pod started; the whole of it follows the Secret."""
+        changing = {v["name"] for v in spec.get("volumes", []) if v.keys() & {"secret", "configMap", "projected"}}
+        for mount in container.get("volumeMounts", []):
+            if mount["name"] in changing and (mount.get("subPath") or mount.get("subPathExpr")):
+                yield f"mounts a part of {mount['name']}, which never changes in a running pod"
+        for each in container.get("env", []):
+            if "secretKeyRef" in each.get("valueFrom", {}):
+                yield f"{each['name']} comes from a Secret, whose change a running pod never sees: mount it"
+        for source in container.get("envFrom", []):
+            if "secretRef" in source:
+                yield f"takes the Secret {source['secretRef']['name']} as its environment: mount it"
+
     def volume_faults(self, volume):
         kind, source = next((key, value) for key, value in volume.items() if key != "name")
         if kind not in ("configMap", "emptyDir", "projected", "secret", "persistentVolumeClaim"):
             yield f"the volume {volume['name']} is a {kind}, which `restricted` refuses"
         if kind == "emptyDir" and "sizeLimit" not in source:
             yield f"the volume {volume['name']} may fill the node's disk"
-        if kind == "configMap" and not self.named("ConfigMap", source["name"]):
-            yield f"mounts the ConfigMap {source['name']}, which is not here"
-        secrets = [part["secret"] for part in source.get("sources", [])] if kind == "projected" else []
+        parts = source.get("sources", []) if kind == "projected" else []
+        for config in [part["configMap"] for part in parts if "configMap" in part] + [source] * (kind == "configMap"):
+            there = self.named("ConfigMap", config["name"])
+            if there is None:
+                yield f"mounts the ConfigMap {config['name']}, which is not here"
+            for key in {item["key"] for item in config.get("items", [])} - (there or {}).get("data", {}).keys():
+                yield f"mounts the key {key} of the ConfigMap {config['name']}, which has none"
+        secrets = [part["secret"] for part in parts if "secret" in part]
         if kind == "secret":
             secrets.append({"name": source["secretName"], "items": source.get("items", [])})
         for secret in secrets:
@@ -194,7 +272,9 @@ class Rendering:
                 yield f"PodDisruptionBudget/{each['metadata']['name']}: does not select the pods of one owner"
         for each in self.kind("AuthorizationPolicy", "PeerAuthentication"):
             labels = each["spec"].get("selector", {}).get("matchLabels")
-            if labels is not None and not self.behind(labels):
+            # The mesh knows the collector also where it is not.
+            absent = labels is not None and not self.behind(labels)
+            if absent and labels.get("app.kubernetes.io/component") != "collector":
                 yield f"{each['kind']}/{each['metadata']['name']}: selects no pod"
             for rule in each["spec"].get("rules", []):
                 for account in (a for source in rule.get("from", []) for a in source["source"].get("serviceAccounts", [])):
@@ -234,6 +314,14 @@ class Rendering:
             service = self.named("Service", name)
             if service is None or port not in {p[key] for p in service["spec"]["ports"] for key in ("name", "port")}:
                 yield f"{each['kind']}/{each['metadata']['name']}: {name}:{port} is not here"
+
+
+def quantity(text):
+    """A Kubernetes quantity as a number."""
+    for unit, factor in {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "m": 0.001}.items():
+        if str(text).endswith(unit):
+            return float(str(text).removesuffix(unit)) * factor
+    return float(text)
 
 
 def main():

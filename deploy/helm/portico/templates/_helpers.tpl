@@ -30,6 +30,19 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 {{- end }}
 {{- end -}}
 
+{{/*
+The labels of a pod: list of the root and the component. Nothing that another release of the chart says otherwise: a
+template that changes restarts its pods, also of a service that nobody touched.
+*/}}
+{{- define "portico.podLabels" -}}
+{{- $root := index . 0 -}}
+{{ include "portico.selector" . }}
+app.kubernetes.io/part-of: portico
+{{- with $root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
 {{/* A service's image: list of the root and the service's name. */}}
 {{- define "portico.image" -}}
 {{- $root := index . 0 -}}
@@ -85,6 +98,12 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 {{- $_ := set $config "UPSTREAMS" (join "," $pairs) -}}
 {{- end -}}
 {{- merge (deepCopy (index $root.Values $name).config) $config | toYaml -}}
+{{- end -}}
+
+{{/* How many replicas at least: list of the root and what the values say; one in a trial, where they leave it open. */}}
+{{- define "portico.least" -}}
+{{- $root := index . 0 -}}
+{{- index . 1 | default ($root.Values.trialSecrets | ternary 1 3) -}}
 {{- end -}}
 
 {{/* The keys of a service's own secret. */}}
