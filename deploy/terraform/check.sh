@@ -63,15 +63,13 @@ for value in https://api.example.com @auth.example.com:5432/portico arn:user red
 done
 
 # And an overlay heeds its settings, where its components look them up.
-if grep -rqs portico-settings ../k8s/components; then
-  cp -r ../k8s "$work/k8s"
-  terraform -chdir="$work/modules/chart" output -no-color -raw kustomize_settings >"$work/k8s/overlays/prod/settings.yaml" 2>/dev/null
-  kubectl kustomize "$work/k8s/overlays/prod" >"$work/overlay.yaml"
-  for value in '@user.example.com:5432/portico?sslmode=require' arn:auth '@redis.example.com:6379' portico/prod/auth portico/prod/redis portico/prod/smtp; do
-    grep -qF "$value" "$work/overlay.yaml" || fail "the overlay does not heed $value"
-  done
-  ! grep -qF portico-settings "$work/overlay.yaml" || fail 'the settings are deployed'
-fi
+cp -r ../k8s "$work/k8s"
+terraform -chdir="$work/modules/chart" output -no-color -raw kustomize_settings >"$work/k8s/overlays/prod/settings.yaml" 2>/dev/null
+kubectl kustomize "$work/k8s/overlays/prod" >"$work/overlay.yaml"
+for value in '@user.example.com:5432/portico?sslmode=require' arn:auth '@redis.example.com:6379' portico/prod/auth portico/prod/redis portico/prod/smtp; do
+  grep -qF "$value" "$work/overlay.yaml" || fail "the overlay does not heed $value"
+done
+! grep -qF portico-settings "$work/overlay.yaml" || fail 'the settings are deployed'
 ! grep -rqF mail.example.org "$work/values.yaml" "$work/rendered.yaml" || fail 'the mail server is told outside of its secret'
 
 checkov --skip-download --directory . --framework terraform --compact --quiet
