@@ -25,8 +25,8 @@ pub(crate) fn read(files: &[PathBuf]) -> io::Result<Vec<Vec<u8>>> {
     files.iter().map(read).collect()
 }
 
-/// Tells of their contents whenever those are others than before, first than `known`, for as long as somebody
-/// wants to know.
+/// Tells of their contents whenever those have changed since the last look, at first since they were `known`, for as
+/// long as that is `wanted`.
 ///
 /// Must be called within a tokio runtime.
 pub(crate) fn watch(

@@ -21,18 +21,21 @@ pub(super) fn follow(db: &DatabaseConnection, url: &Secret) {
     if db.get_database_backend() != DbBackend::Postgres {
         return;
     }
-    let (pool, watched) = (db.get_postgres_connection_pool().clone(), file.clone());
-    let wanted = {
-        let pool = pool.clone();
-        move || !pool.is_closed()
-    };
-    let mut known = url.clone();
+    let pool = db.get_postgres_connection_pool().clone();
+    let open = pool.clone();
+    let (watched, mut known) = (file.clone(), url.clone());
     let changed = move |contents: io::Result<Vec<Vec<u8>>>| {
         let fresh = contents
             .map_err(|error| refused(error.to_string()))
             .and_then(|contents| text(&contents[0]));
+        // Only its end of line has changed, or it is there again.
+        if fresh
+            .as_ref()
+            .is_ok_and(|fresh| fresh.expose() == known.expose())
+        {
+            return;
+        }
         match fresh.and_then(|fresh| Ok((successor(&known, &fresh)?, fresh))) {
-            Ok((_, fresh)) if fresh.expose() == known.expose() => {}
             Ok((options, fresh)) => {
                 pool.set_connect_options(options);
                 known = fresh;
@@ -43,7 +46,8 @@ pub(super) fn follow(db: &DatabaseConnection, url: &Secret) {
             }
         }
     };
-    files::watch(vec![watched], &[url.expose().into()], wanted, changed);
+    let known = [url.expose().into()];
+    files::watch(vec![watched], &known, move || !open.is_closed(), changed);
 }
 
 fn text(content: &[u8]) -> Result<Secret, DbErr> {
