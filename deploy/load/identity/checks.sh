@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Whether the auth service keeps its word under load, on PostgreSQL: that times tell nobody who has an account,
 # that a storm of sign-ins harms nobody, and that a family of refresh tokens survives whoever races.
-# ../README.md says more. Needs: curl, jq, python3 and PostgreSQL's programs.
+# ../README.md says more. Needs: curl, h2load, jq, python3 and PostgreSQL's programs.
 set -euo pipefail
 
 profile=dist build=1 rounds=10000 seconds=20 threads=$(($(nproc) / 2)) checks=()
@@ -35,7 +35,7 @@ done
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=deploy/load/identity/system.sh
 . "$here/system.sh"
-need curl jq python3
+need curl h2load jq python3
 compile
 database
 export AUTH__HASHING_THREADS=$threads

@@ -10,7 +10,7 @@ use crate::{
     guessing::Device,
     mail::{Kind, Mail},
     mfa::{self, Challenge, Due},
-    passwords::{Password, Phc, Verdict},
+    passwords::{Password, Phc, Room, Verdict},
     storage::{Account, NewSession},
     tokens::RefreshToken,
 };
@@ -56,12 +56,14 @@ async fn sign_in(core: &Core, login: Login) -> Result<SignIn, Error> {
         scope,
         client,
     } = login;
+    // First of all: in a storm, those for whom there is no room cost no statement.
+    let room = core.passwords.admit()?;
     let device = core.devices.read(&device_token, &email, core.clock.now());
     let attempt = core.guard.sign_in(&email, &client, device.as_ref()).await?;
     let outcome = async {
         // Once more when the account or its password was changed in between.
         for _ in 0..2 {
-            let account = authenticate(core, &email, password.clone()).await?;
+            let account = authenticate(core, &room, &email, password.clone()).await?;
             let admitted = admit(core, account, &scope, &client, device.as_ref());
             if let Some(sign_in) = admitted.await? {
                 return Ok(sign_in);
@@ -98,10 +100,15 @@ async fn admit(
 
 /// The active account of an address and its password. One statement, and one more when the password is
 /// hashed anew.
-async fn authenticate(core: &Core, email: &Email, password: Password) -> Result<Account, Error> {
+async fn authenticate(
+    core: &Core,
+    room: &Room,
+    email: &Email,
+    password: Password,
+) -> Result<Account, Error> {
     let account = core.storage.account_by_email(email.key()).await?;
     let usable = account.filter(|account| account.status == Status::Active);
-    check(core, usable, password)
+    check(core, room, usable, password)
         .await?
         .filter(|account| account.email_verified || !core.requires_verified_email)
         .ok_or(Error::InvalidCredentials)
@@ -111,11 +118,12 @@ async fn authenticate(core: &Core, email: &Email, password: Password) -> Result<
 /// who has one.
 pub(crate) async fn check(
     core: &Core,
+    room: &Room,
     account: Option<Account>,
     password: Password,
 ) -> Result<Option<Account>, Error> {
     let stored = account.as_ref().and_then(|account| account.phc.as_ref());
-    let verifying = core.passwords.verify(password, stored);
+    let verifying = core.passwords.verify(room, password, stored);
     let verifying = verifying.instrument(tracing::info_span!("verify-password"));
     let (password, verdict) = verifying.await?;
     let Some(mut account) = account else {

@@ -51,11 +51,12 @@ pub(crate) async fn confirm(
     user_id: Uuid,
     password: Password,
 ) -> Result<Account, Error> {
+    let room = core.passwords.admit()?;
     let attempt = core.guard.confirm("password", user_id).await?;
     let checked = async {
         let account = core.storage.account_with_password(user_id).await?;
         let usable = account.filter(|account| account.status == Status::Active);
-        let account = login::check(core, usable, password).await?;
+        let account = login::check(core, &room, usable, password).await?;
         account.ok_or(Error::InvalidCredentials)
     };
     let checked = checked.await;

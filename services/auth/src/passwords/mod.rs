@@ -18,7 +18,7 @@ use crate::{domain::Random, error::Error};
 pub(crate) use self::{
     breached::Breached,
     hasher::{Hasher, Phc, Verdict},
-    pool::{Overloaded, Pool},
+    pool::{Overloaded, Pool, Room},
     text::{NewPassword, Password},
 };
 
@@ -55,17 +55,24 @@ impl Passwords {
         })
     }
 
+    /// Room for one caller whose password is to be verified; refused at once when there is none. Who takes it
+    /// first of all costs nothing else when they are refused.
+    pub(crate) fn admit(&self) -> Result<Room, Overloaded> {
+        self.pool.admit()
+    }
+
     /// Whether a password belongs to a hash, told when a thread is free. Without a hash it takes as long,
     /// and belongs to none.
     pub(crate) async fn verify(
         &self,
+        room: &Room,
         password: Password,
         phc: Option<&Phc>,
     ) -> Result<(Password, Verdict), Overloaded> {
         let hasher = self.hasher.clone();
         let phc = phc.unwrap_or(&self.dummy).clone();
         self.pool
-            .run(move |memory| {
+            .run(room, move |memory| {
                 let verdict = hasher.verify(&password, &phc, memory);
                 (password, verdict)
             })
@@ -76,7 +83,8 @@ impl Passwords {
     pub(crate) async fn hash(&self, password: NewPassword) -> Result<Phc, Error> {
         let (hasher, salt) = (self.hasher.clone(), self.random.bytes());
         let breached = self.breached.clone();
-        let hashing = self.pool.run(move |memory| {
+        let room = self.pool.admit()?;
+        let hashing = self.pool.run(&room, move |memory| {
             let known = breached.map_or(Ok(false), |list| list.contains(password.as_str()));
             match known {
                 Ok(true) => Err(Error::Invalid(vec![Violation::new(
@@ -93,8 +101,11 @@ impl Passwords {
     /// Hashes a password anew that an account has already.
     pub(crate) async fn hash_anew(&self, password: Password) -> Result<Phc, Overloaded> {
         let (hasher, salt) = (self.hasher.clone(), self.random.bytes());
+        let room = self.pool.admit()?;
         self.pool
-            .run(move |memory| hasher.hash(password.normal(), salt, memory))
+            .run(&room, move |memory| {
+                hasher.hash(password.normal(), salt, memory)
+            })
             .await
     }
 }

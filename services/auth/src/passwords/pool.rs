@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::scheme::Memory;
 
@@ -19,6 +19,11 @@ const NICE: i32 = 10;
 
 /// How long a thread keeps its memory when there is nothing to do.
 const IDLE: Duration = Duration::from_secs(10);
+
+/// What somebody is told for whom there is no room.
+const LATER: Overloaded = Overloaded {
+    retry_after: Duration::from_secs(1),
+};
 
 type Job = Box<dyn FnOnce(&mut Memory) + Send>;
 
@@ -50,6 +55,13 @@ struct Queue {
 
 /// The way to the threads, which end when the last clone of the pool is gone.
 struct Entrance(Arc<Jobs>);
+
+/// Room for one caller, who has work or soon will; it is free again when the caller has let go of it and what
+/// has begun for them is finished.
+#[derive(Clone, Debug)]
+pub(crate) struct Room {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
 
 /// A caller's place in the queue, given up when the caller goes away.
 struct Place<'a> {
@@ -89,31 +101,32 @@ impl Pool {
         })
     }
 
-    /// Runs `work` when its turn comes; refuses at once when the queue is full.
-    ///
-    /// A caller who goes away while waiting makes room; work that has begun is finished, and counted
-    /// until then.
+    /// Room for a caller; refuses at once when there is none.
+    pub(crate) fn admit(&self) -> Result<Room, Overloaded> {
+        let permit = Arc::clone(&self.admitted).try_acquire_owned();
+        let permit = permit.map(|permit| Room {
+            _permit: Arc::new(permit),
+        });
+        permit.map_err(|_| {
+            metrics::counter!("auth_hashing_refused_total").increment(1);
+            LATER
+        })
+    }
+
+    /// Runs `work` when its turn comes. A caller who goes away while waiting leaves the queue.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
+        room: &Room,
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, Overloaded> {
-        const LATER: Overloaded = Overloaded {
-            retry_after: Duration::from_secs(1),
-        };
-        let admitted = Arc::clone(&self.admitted)
-            .try_acquire_owned()
-            .map_err(|_| {
-                metrics::counter!("auth_hashing_refused_total").increment(1);
-                LATER
-            })?;
-        let (answer, answered) = oneshot::channel();
+        let (room, (answer, answered)) = (room.clone(), oneshot::channel());
         let waits = Instant::now();
         let _place = self.jobs.0.add(Box::new(move |memory| {
             metrics::histogram!("auth_hashing_wait_seconds").record(waits.elapsed());
             let began = Instant::now();
             let result = work(memory);
             metrics::histogram!("auth_hashing_seconds").record(began.elapsed());
-            drop(admitted);
+            drop(room);
             // Nobody may be waiting any more.
             answer.send(result).ok();
         }));
@@ -238,6 +251,14 @@ mod tests {
 
     use super::*;
 
+    /// Takes room for some work alone.
+    async fn now<T: Send + 'static>(
+        pool: &Pool,
+        work: impl FnOnce(&mut Memory) -> T + Send + 'static,
+    ) -> Result<T, Overloaded> {
+        pool.run(&pool.admit()?, work).await
+    }
+
     #[tokio::test]
     async fn a_full_queue_refuses_at_once_and_takes_again_when_there_is_room() {
         let pool = Pool::new(1, 1).expect("starts");
@@ -246,7 +267,8 @@ mod tests {
         let working = {
             let pool = pool.clone();
             async move {
-                pool.run(move |_| {
+                let room = pool.admit()?;
+                pool.run(&room, move |_| {
                     announce.send(()).ok();
                     released.recv().ok();
                     1
@@ -256,32 +278,32 @@ mod tests {
         };
         let waiting = {
             let pool = pool.clone();
-            async move { pool.run(|_| 2).await }
+            async move { pool.run(&pool.admit()?, |_| 2).await }
         };
         let refused = async {
             announced.await.expect("the first one began");
             tokio::task::yield_now().await;
-            let refused = pool.run(|_| 3).await;
+            let refused = pool.admit();
             release.send(()).expect("the first one waits");
             refused
         };
         let (first, second, third) = tokio::join!(working, waiting, refused);
         assert_eq!((first, second), (Ok(1), Ok(2)));
         assert!(third.is_err());
-        assert_eq!(pool.run(|_| 4).await, Ok(4));
+        assert_eq!(now(&pool, |_| 4).await, Ok(4));
     }
 
     #[tokio::test]
     async fn a_caller_who_goes_away_makes_room() {
         let pool = Pool::new(1, 1).expect("starts");
         let (release, released) = mpsc::channel::<()>();
-        let working = pool.run(move |_| released.recv().ok());
+        let working = now(&pool, move |_| released.recv().ok());
         let leaving = async {
-            let waiting = pool.run(|_| ());
+            let waiting = now(&pool, |_| ());
             tokio::time::timeout(Duration::from_millis(20), waiting)
                 .await
                 .expect_err("there is no turn for it");
-            let next = pool.run(|_| 5);
+            let next = now(&pool, |_| 5);
             release.send(()).expect("the first one waits");
             next.await
         };
@@ -290,11 +312,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn room_is_kept_by_whoever_holds_it_and_by_work_that_has_begun() {
+        let pool = Pool::new(1, 0).expect("starts");
+        let held = pool.admit().expect("there is room");
+        assert_eq!(pool.run(&held, |_| 1).await, Ok(1));
+        pool.admit().expect_err("it is held after the work");
+
+        let (release, released) = mpsc::channel::<()>();
+        let (announce, announced) = oneshot::channel();
+        let working = pool.run(&held, move |_| {
+            announce.send(()).ok();
+            released.recv().ok();
+        });
+        tokio::select! {
+            _ = working => unreachable!("it is not released"),
+            began = announced => began.expect("begins"),
+        }
+        drop(held);
+        pool.admit()
+            .expect_err("the work goes on without its caller");
+        release.send(()).expect("the work waits");
+        while pool.admit().is_err() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
     async fn zero_threads_mean_one_for_each_processor() {
         let pool = Pool::new(0, 0).expect("starts");
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         assert_eq!(pool.admitted.available_permits(), processors);
-        assert_eq!(pool.run(|_| 1).await, Ok(1));
+        assert_eq!(now(&pool, |_| 1).await, Ok(1));
     }
 
     #[test]
@@ -321,9 +369,9 @@ mod tests {
     #[tokio::test]
     async fn a_panic_costs_one_answer_and_no_thread() {
         let pool = Pool::new(1, 4).expect("starts");
-        let panicked = pool.run(|_| panic!("on purpose")).await;
+        let panicked = now(&pool, |_| panic!("on purpose")).await;
         assert!(panicked.is_err());
-        assert_eq!(pool.run(|_| 1).await, Ok(1));
+        assert_eq!(now(&pool, |_| 1).await, Ok(1));
     }
 
     #[cfg(target_os = "linux")]
@@ -331,7 +379,7 @@ mod tests {
     async fn hashing_stands_back_behind_everything_else() {
         let here = rustix::process::getpriority_process(None).expect("is told");
         let pool = Pool::new(1, 0).expect("starts");
-        let there = pool.run(|_| {
+        let there = now(&pool, |_| {
             let thread = rustix::thread::gettid();
             rustix::process::getpriority_process(Some(thread)).expect("is told")
         });

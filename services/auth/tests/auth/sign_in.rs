@@ -326,8 +326,10 @@ async fn a_full_hashing_queue_is_told_with_a_time_to_come_back() {
         .start(&database.url)
         .await;
     world.register(EMAIL, PASSWORD).await.expect("registers");
+    world.statements.forget();
     let calls = (0..24).map(|_| world.login(EMAIL, PASSWORD));
     let answers = futures_join(calls).await;
+    let statements = world.statements.of_calls().len();
     let accepted = answers.iter().filter(|answer| answer.is_ok()).count();
     let refused: Vec<_> = answers
         .iter()
@@ -338,6 +340,7 @@ async fn a_full_hashing_queue_is_told_with_a_time_to_come_back() {
         "those who hash and those who wait are served: {accepted}"
     );
     assert!(!refused.is_empty());
+    assert_eq!(statements, 2 * accepted, "those who are refused cost none");
     for status in refused {
         assert_eq!(status.code(), Code::ResourceExhausted);
         assert_eq!(Reason::of(status), Some(Reason::Overloaded));
