@@ -32,10 +32,11 @@ const ENDED_SESSION: &str = "portico-ended-session";
 const HTTP_STATUS: &str = "portico-http-status";
 
 /// What of a reply's metadata becomes a response header.
-const ANSWERED: [(&str, edge::HeaderName); 4] = [
+const ANSWERED: [(&str, edge::HeaderName); 5] = [
     ("cache-control", edge::CACHE_CONTROL),
     ("etag", edge::ETAG),
     ("location", edge::LOCATION),
+    ("pragma", edge::PRAGMA),
     ("retry-after", edge::RETRY_AFTER),
 ];
 

@@ -23,7 +23,7 @@ use crate::{
     passwords::Passwords,
     roles::Roles,
     storage::{Account, Storage},
-    tokens::{AccessToken, Issuer, RefreshToken, Subject, Successors},
+    tokens::{AccessToken, Issuer, RefreshToken, SERVICE_TTL, Subject, Successors},
     users::Users,
 };
 
@@ -150,14 +150,13 @@ impl Core {
             .context("AUTH__SIGNING_ALGORITHM is none of ES256, EdDSA and RS256")?;
         let limits = Limits::new(auth);
         let storage = Storage::new(db);
+        // A key is kept for the tokens that live longest.
+        let own = SERVICE_TTL.num_seconds().unsigned_abs();
+        let longest = auth.access_token_ttl_seconds.max(own);
         let keys = KeyRing::new(
             storage.clone(),
             Vault::new(&master, "signing-keys"),
-            Schedule::new(
-                algorithm,
-                auth.key_rotation_seconds,
-                auth.access_token_ttl_seconds,
-            ),
+            Schedule::new(algorithm, auth.key_rotation_seconds, longest),
             clock.clone(),
             random.clone(),
         );

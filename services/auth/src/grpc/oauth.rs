@@ -106,6 +106,7 @@ fn to_response(answer: Result<Answer, Fault>) -> Result<Response<HttpBody>, Stat
     let content_type = if body.is_empty() { "" } else { JSON };
     let mut response = respond(content_type, body, "no-store");
     let metadata = response.metadata_mut();
+    metadata.insert("pragma", MetadataValue::from_static("no-cache"));
     if status != 200 {
         metadata.insert(HTTP_STATUS, status.into());
     }

@@ -9,7 +9,8 @@ use crate::{domain::GrantType, tokens::Issuer};
 const ASSERTIONS: [&str; 3] = ["ES256", "EdDSA", "RS256"];
 
 /// The document, the same at both of its places. What is not there is not supported: there is no
-/// authorization endpoint yet, so there are no response types.
+/// authorization endpoint yet, so there are no response types, of which section 2 demands the list all the
+/// same.
 pub(crate) fn metadata(issuer: &Issuer) -> Bytes {
     let methods = [
         "client_secret_basic",
@@ -32,8 +33,6 @@ pub(crate) fn metadata(issuer: &Issuer) -> Bytes {
         "introspection_endpoint_auth_signing_alg_values_supported": ASSERTIONS,
         "revocation_endpoint_auth_methods_supported": with_public,
         "revocation_endpoint_auth_signing_alg_values_supported": ASSERTIONS,
-        "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["ES256"],
     });
     document.to_string().into()
 }

@@ -1,7 +1,7 @@
 //! `/oauth2/revoke`: a client that needs a token no more (RFC 7009).
 
 use chrono::DateTime;
-use portico_caller::{Caller, Verifier};
+use portico_caller::{Caller, Refusal, Verifier};
 use uuid::Uuid;
 
 use super::{Answer, Asked, Fault, answer::Code, authenticate, directory::KnownClient, form::Form};
@@ -29,8 +29,10 @@ pub(crate) async fn revoke(
         end(core, owner.user_id, owner.session_id).await?;
         return Ok((Answer::empty(), Some(owner.session_id.to_string())));
     }
-    let Ok(caller) = verifier.verify(token).await else {
-        return Ok((Answer::empty(), None));
+    let caller = match verifier.verify(token).await {
+        Ok(caller) => caller,
+        Err(Refusal::KeysUnavailable) => return Err(Error::NoSigningKey.into()),
+        Err(_) => return Ok((Answer::empty(), None)),
     };
     let ended = revoke_access(core, &known, &caller).await?;
     Ok((Answer::empty(), Some(ended)))

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long this service's own token is good for.
-const SERVICE_TTL: TimeDelta = TimeDelta::minutes(5);
+pub(crate) const SERVICE_TTL: TimeDelta = TimeDelta::minutes(5);
 
 /// Makes access tokens in the name of the deployment. Clones share the keys.
 #[derive(Clone)]

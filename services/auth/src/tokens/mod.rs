@@ -4,6 +4,6 @@ mod access;
 mod refresh;
 
 pub(crate) use self::{
-    access::{AccessToken, Issuer, Machine, Subject},
+    access::{AccessToken, Issuer, Machine, SERVICE_TTL, Subject},
     refresh::{Hash, RefreshToken, Successors, sha256},
 };

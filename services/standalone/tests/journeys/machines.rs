@@ -134,6 +134,7 @@ pub async fn the_token_endpoint_answers_as_oauth_says(world: &World) {
         let told: Value = serde_json::from_str(&answer.text).expect("JSON");
         assert_eq!(told["error"], error, "{body}");
         assert_eq!(answer.header("cache-control"), "no-store");
+        assert_eq!(answer.header("pragma"), "no-cache");
     }
     let metadata = world
         .client()

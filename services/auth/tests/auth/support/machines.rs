@@ -53,6 +53,8 @@ impl Reply {
         };
         let caching = metadata.get("cache-control").expect("nobody keeps it");
         assert_eq!(caching, "no-store");
+        let older = metadata.get("pragma").expect("nor who is older");
+        assert_eq!(older, "no-cache");
         Self {
             status,
             json,
