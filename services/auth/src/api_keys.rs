@@ -112,21 +112,23 @@ pub(crate) async fn rotate(
     mfa::lately(core, caller).await?;
     let now = core.clock.now();
     let tx = core.storage.begin().await?;
-    let mut key = tx.key_of(owner, id).await?.ok_or(Error::ApiKeyNotFound)?;
+    let found = tx.key_and_secret_of(owner, id).await?;
+    let (mut key, before) = found.ok_or(Error::ApiKeyNotFound)?;
     if matches!(owner, KeyOwner::ServiceAccount(_)) {
         holds_all(caller, &key.scopes)?;
     }
-    let (before, secret) = (key.generation, MachineSecret::new(&core.random));
+    let (generation, secret) = (key.generation, MachineSecret::new(&core.random));
     // The secret that was there before the old one ends now, and with it its tokens.
     let at_once = overlap.is_zero() || key.previous_expire_time.is_some_and(|end| now < end);
-    key.generation += 1;
+    // Else the old secret's tokens and the new one's end together, whenever that is.
+    key.generation += i64::from(at_once);
     key.hint = secret.hint();
     key.previous_expire_time = Some(now + overlap);
-    if !tx.rotate_key(&key, &secret.hash(), before).await? {
+    if !tx.rotate_key(&key, &secret.hash(), &before).await? {
         return Err(Error::EtagMismatch);
     }
     let ended = if at_once {
-        remember_ended(&tx, vec![(id, before)], now).await?
+        remember_ended(&tx, vec![(id, generation)], now).await?
     } else {
         Vec::new()
     };

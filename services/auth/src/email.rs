@@ -1,5 +1,6 @@
 //! Proving that an address is the person's, and changing it.
 
+use portico_caller::Caller;
 use portico_proto::error::Violation;
 use uuid::Uuid;
 
@@ -9,6 +10,7 @@ use crate::{
     error::Error,
     links::{LinkToken, Purpose},
     mail::{Kind, Mail},
+    mfa,
     password::{confirm, proved},
     passwords::Password,
 };
@@ -53,13 +55,16 @@ pub(crate) async fn resend(core: &Core, email: &Email, client: &Client) -> Resul
 }
 
 /// Asks for another address, which the account gets when the link that is sent there is opened.
+///
+/// Whoever reads mails there can have the password reset, so a second factor is asked for where there is one.
 pub(crate) async fn change(
     core: &Core,
-    user_id: Uuid,
+    (user_id, caller): (Uuid, &Caller),
     email: &Email,
     password: Password,
     client: &Client,
 ) -> Result<(), Error> {
+    mfa::with_factor(core, user_id, caller).await?;
     let account = confirm(core, user_id, password).await?;
     if account.email.key() == email.key() && account.email_verified {
         let fault = Violation::new("new_email", "is the account's address already");

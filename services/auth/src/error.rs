@@ -56,6 +56,8 @@ pub(crate) enum Error {
     ApiKeyInvalid,
     #[error("the caller does not hold {0}")]
     ScopeNotHeld(String),
+    #[error("an api key makes no credentials")]
+    NotByKey,
     #[error("there are {0} already")]
     LimitReached(u32),
     #[error("somebody else changed it first")]
@@ -131,6 +133,9 @@ impl From<Error> for Status {
             Error::ScopeNotHeld(scope) => Reason::InsufficientScope.status(format!(
                 "only who holds {scope} may give it, or change what has it"
             )),
+            Error::NotByKey => Reason::InsufficientScope.status(
+                "an API key cannot make or change credentials; sign in, or use an OAuth client",
+            ),
             Error::LimitReached(most) => {
                 Reason::LimitReached.status(format!("there may be {most} at most"))
             }

@@ -172,6 +172,8 @@ mod tests {
             client_id: "portico".to_owned(),
             scopes: [held].into_iter().collect(),
             roles: Vec::new(),
+            auth_time: None,
+            acr: None,
             issued_at: 0,
             expires_at: 0,
             service: false,

@@ -28,6 +28,10 @@ pub struct Caller {
     pub scopes: Scopes,
     /// The roles of the account when the token was made.
     pub roles: Vec<String>,
+    /// When the person last proved who they are, in seconds since 1970; programs prove nothing.
+    pub auth_time: Option<u64>,
+    /// How sure that made us: `aal1` with one factor, `aal2` with two (NIST SP 800-63B, section 4).
+    pub acr: Option<String>,
     /// When the token was made, in seconds since 1970.
     pub issued_at: u64,
     /// When the token expires, in seconds since 1970.
@@ -73,6 +77,8 @@ impl From<Claims> for Caller {
             session: claims.sid,
             token_id: claims.jti,
             audience: claims.aud,
+            auth_time: claims.auth_time,
+            acr: claims.acr,
             issued_at: claims.iat,
             client_id: claims.client_id,
             scopes: claims.scope,

@@ -56,10 +56,11 @@ impl EmailService for EmailApi {
         let client = Client::from(request.metadata());
         let (admission, message) = Admission::split(request)?;
         message.validate()?;
-        let user_id = account_id(&admission.caller()?.subject)?;
+        let caller = admission.caller()?;
+        let user_id = account_id(&caller.subject)?;
         let new = Email::new(&message.new_email);
         let password = Password::new(message.password);
-        email::change(&self.0, user_id, &new, password, &client).await?;
+        email::change(&self.0, (user_id, caller), &new, password, &client).await?;
         Ok(Response::new(ChangeEmailResponse {}))
     }
 }

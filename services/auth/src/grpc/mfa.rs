@@ -22,7 +22,7 @@ use crate::{
     domain::Client,
     error::Error,
     factors::{Enrolment, RecoveryCode},
-    mfa,
+    mfa::{self, Person},
 };
 
 /// Second factors.
@@ -75,8 +75,8 @@ impl MfaService for MfaApi {
         let (admission, message) = Admission::split(request)?;
         message.validate()?;
         let caller = admission.caller()?;
-        let (user_id, session) = (account_id(&caller.subject)?, session_id(caller));
-        let (session, access, scope) = mfa::prove(&self.0, user_id, session, &message.code).await?;
+        let proving = mfa::prove(&self.0, person(caller)?, &message.code);
+        let (session, access, scope) = proving.await?;
         Ok(no_store(TokenResponse {
             access_token: access.token,
             token_type: "Bearer".to_owned(),
@@ -94,8 +94,7 @@ impl MfaService for MfaApi {
         let (admission, message) = Admission::split(request)?;
         message.validate()?;
         let caller = admission.caller()?;
-        let user_id = account_id(&caller.subject)?;
-        let made = mfa::enroll(&self.0, user_id, session_id(caller)).await?;
+        let made = mfa::enroll(&self.0, person(caller)?).await?;
         Ok(enrolled(made))
     }
 
@@ -107,9 +106,8 @@ impl MfaService for MfaApi {
         let (admission, message) = Admission::split(request)?;
         message.validate()?;
         let caller = admission.caller()?;
-        let user_id = account_id(&caller.subject)?;
-        let (session, code) = (session_id(caller), &message.code);
-        let codes = mfa::confirm(&self.0, user_id, session, code, &client).await?;
+        let code = &message.code;
+        let codes = mfa::confirm(&self.0, person(caller)?, code, &client).await?;
         Ok(no_store(ConfirmTotpResponse {
             recovery_codes: codes.iter().map(RecoveryCode::to_string).collect(),
         }))
@@ -123,8 +121,7 @@ impl MfaService for MfaApi {
         let (admission, message) = Admission::split(request)?;
         message.validate()?;
         let caller = admission.caller()?;
-        let user_id = account_id(&caller.subject)?;
-        mfa::remove(&self.0, user_id, session_id(caller), &client).await?;
+        mfa::remove(&self.0, person(caller)?, &client).await?;
         Ok(Response::new(()))
     }
 
@@ -136,9 +133,7 @@ impl MfaService for MfaApi {
         let (admission, message) = Admission::split(request)?;
         message.validate()?;
         let caller = admission.caller()?;
-        let user_id = account_id(&caller.subject)?;
-        let session = session_id(caller);
-        let codes = mfa::regenerate(&self.0, user_id, session, &client).await?;
+        let codes = mfa::regenerate(&self.0, person(caller)?, &client).await?;
         Ok(no_store(RegenerateRecoveryCodesResponse {
             recovery_codes: codes.iter().map(RecoveryCode::to_string).collect(),
         }))
@@ -150,17 +145,15 @@ impl MfaService for MfaApi {
         let caller = admission.caller()?;
         let user_id = Uuid::parse_str(&message.user_id).map_err(|_| Error::UserNotFound)?;
         // A caller without a session is a program that was given the scopes on purpose.
-        let by = session_id(caller)
-            .map(|session| account_id(&caller.subject).map(|id| (id, session)))
-            .transpose()?;
+        let by = Person::of(caller)?;
         let ended = mfa::reset(&self.0, user_id, by).await?;
         Ok(with_ended((), &ended))
     }
 }
 
-/// The session that the caller's token hangs on.
-fn session_id(caller: &Caller) -> Option<Uuid> {
-    Uuid::parse_str(caller.session.as_deref()?).ok()
+/// A program has no factors to change, and nothing to prove them by.
+fn person(caller: &Caller) -> Result<Person, Error> {
+    Person::of(caller)?.ok_or(Error::StepUpRequired)
 }
 
 fn enrolled((made, expire_time): (Enrolment, DateTime<Utc>)) -> Response<EnrollTotpResponse> {

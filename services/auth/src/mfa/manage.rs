@@ -4,7 +4,11 @@ use chrono::{DateTime, Utc};
 use portico_proto::error::Violation;
 use uuid::Uuid;
 
-use super::{ATTEMPTS, ENROLMENT_LIFE, codes::Proof, step_up::recent};
+use super::{
+    ATTEMPTS, ENROLMENT_LIFE,
+    codes::Proof,
+    step_up::{Person, recent},
+};
 use crate::{
     core::Core,
     domain::{Client, Email},
@@ -34,12 +38,11 @@ pub(crate) async fn overview(core: &Core, user_id: Uuid) -> Result<Overview, Err
 /// Makes a secret for the caller, to be confirmed.
 pub(crate) async fn enroll(
     core: &Core,
-    user_id: Uuid,
-    session: Option<Uuid>,
+    person: Person,
 ) -> Result<(Enrolment, DateTime<Utc>), Error> {
-    let factors = of(core, user_id).await?;
-    recent(core, user_id, session, factors.totp.is_some()).await?;
-    make_enrolment(core, user_id, &factors.email).await
+    let factors = of(core, person.user_id).await?;
+    recent(core, person, factors.totp.is_some()).await?;
+    make_enrolment(core, person.user_id, &factors.email).await
 }
 
 /// Makes a secret for an account, to be confirmed by whoever was let this far.
@@ -64,12 +67,13 @@ pub(super) async fn make_enrolment(
 /// Makes the secret that waits the caller's factor. Answers recovery codes when there were none.
 pub(crate) async fn confirm(
     core: &Core,
-    user_id: Uuid,
-    session: Option<Uuid>,
+    person: Person,
     typed: &str,
     client: &Client,
 ) -> Result<Vec<RecoveryCode>, Error> {
-    let session = session.ok_or(Error::StepUpRequired)?;
+    let Person {
+        user_id, session, ..
+    } = person;
     let factors = of(core, user_id).await?;
     let proof = Proof::of_enrolment(core, user_id, typed, true).await?;
     let now = core.clock.now();
@@ -98,17 +102,13 @@ pub(crate) async fn confirm(
 }
 
 /// Removes the caller's factors. Removing none is fine.
-pub(crate) async fn remove(
-    core: &Core,
-    user_id: Uuid,
-    session: Option<Uuid>,
-    client: &Client,
-) -> Result<(), Error> {
+pub(crate) async fn remove(core: &Core, person: Person, client: &Client) -> Result<(), Error> {
+    let user_id = person.user_id;
     let factors = of(core, user_id).await?;
     if core.mfa.demanded_of(&factors.roles) {
         return Err(Error::FactorDemanded);
     }
-    recent(core, user_id, session, factors.totp.is_some()).await?;
+    recent(core, person, factors.totp.is_some()).await?;
     let tx = core.storage.begin().await?;
     let removed = tx.remove_factors(user_id).await?;
     tx.end_challenges(user_id).await?;
@@ -124,15 +124,15 @@ pub(crate) async fn remove(
 /// Replaces the caller's recovery codes.
 pub(crate) async fn regenerate(
     core: &Core,
-    user_id: Uuid,
-    session: Option<Uuid>,
+    person: Person,
     client: &Client,
 ) -> Result<[RecoveryCode; 10], Error> {
+    let user_id = person.user_id;
     let factors = of(core, user_id).await?;
     if factors.totp.is_none() {
         return Err(Error::NotEnrolled);
     }
-    recent(core, user_id, session, true).await?;
+    recent(core, person, true).await?;
     let codes = RecoveryCode::set(&core.random);
     let tx = core.storage.begin().await?;
     tx.put_recovery_codes(user_id, codes.each_ref().map(|code| code.hash(user_id)))
@@ -151,17 +151,17 @@ pub(crate) async fn regenerate(
 pub(crate) async fn reset(
     core: &Core,
     user_id: Uuid,
-    by: Option<(Uuid, Uuid)>,
+    by: Option<Person>,
 ) -> Result<Vec<Uuid>, Error> {
-    if let Some((administrator, session)) = by {
-        if administrator == user_id {
+    if let Some(administrator) = by {
+        if administrator.user_id == user_id {
             return Err(Error::Invalid(vec![Violation::new(
                 "user_id",
                 "is the caller's own; accepted: somebody else's (DeleteTotp removes one's own)",
             )]));
         }
-        let own = of(core, administrator).await?;
-        recent(core, administrator, Some(session), own.totp.is_some()).await?;
+        let own = of(core, administrator.user_id).await?;
+        recent(core, administrator, own.totp.is_some()).await?;
     }
     let factors = of(core, user_id).await?;
     let now = core.clock.now();

@@ -11,7 +11,7 @@ use portico_service::config::AuthConfig;
 pub(crate) use self::{
     manage::{confirm, enroll, overview, regenerate, remove, reset},
     sign_in::{Challenge, Due, due, enroll_at_sign_in, verify},
-    step_up::{lately, prove},
+    step_up::{Person, lately, prove, with_factor},
 };
 use crate::{
     core::Core,

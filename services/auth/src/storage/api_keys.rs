@@ -86,6 +86,13 @@ struct PresentedRow {
 }
 
 #[derive(FromQueryResult)]
+struct SecretRow {
+    hash: Vec<u8>,
+    #[sea_orm(nested)]
+    key: Row,
+}
+
+#[derive(FromQueryResult)]
 struct Generation {
     id: Uuid,
     generation: i64,
@@ -203,24 +210,41 @@ impl Transaction {
         row.map(ApiKey::try_from).transpose()
     }
 
-    /// Gives a key another secret; the one of before becomes the previous one.
+    /// A key of an owner and its current secret, unless it was revoked.
+    pub(crate) async fn key_and_secret_of(
+        &self,
+        owner: KeyOwner,
+        id: Uuid,
+    ) -> Result<Option<(ApiKey, SecretHash)>> {
+        let sql = format!(
+            "SELECT {COLUMNS}, hash FROM api_keys \
+             WHERE id = $1 AND owner_id = $2 AND owner_kind = $3 AND revoke_time IS NULL"
+        );
+        let values = [id.into(), owner.id().into(), owner.kind().into()];
+        let row: Option<SecretRow> = one(&self.0, &sql, values).await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some((row.key.try_into()?, hash(row.hash).ok_or(CORRUPT)?)))
+    }
+
+    /// Gives a key another secret; the one of before becomes the previous one. Says whether it was the
+    /// current one still.
     pub(crate) async fn rotate_key(
         &self,
         key: &ApiKey,
         secret: &SecretHash,
-        before: i64,
+        before: &SecretHash,
     ) -> Result<bool> {
         let rotated = execute(
             &self.0,
             "UPDATE api_keys SET previous_hash = hash, hash = $2, hint = $3, generation = $4, \
-             previous_expire_time = $5 WHERE id = $1 AND generation = $6 AND revoke_time IS NULL",
+             previous_expire_time = $5 WHERE id = $1 AND hash = $6 AND revoke_time IS NULL",
             [
                 key.id.into(),
                 secret.to_vec().into(),
                 key.hint.as_str().into(),
                 key.generation.into(),
                 key.previous_expire_time.into(),
-                before.into(),
+                before.to_vec().into(),
             ],
         )
         .await?;

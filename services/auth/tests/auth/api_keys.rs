@@ -18,7 +18,7 @@ use tonic::Status;
 
 use crate::support::{
     EMAIL, PASSWORD, Setting, World, bearing, claims,
-    machines::{key_with, plain_client},
+    machines::{OPERATOR, key_with, plain_client},
 };
 
 fn refused<T: std::fmt::Debug>(answer: Result<T, Status>, reason: Reason) {
@@ -139,6 +139,82 @@ async fn a_key_rotates_with_an_overlap_and_ends() {
         let made = world.create_key(&by, &[]).await.expect("creates");
         world.hand.advance(Duration::from_hours(90 * 24));
         refused(world.exchange(&made.secret).await, Reason::ApiKeyInvalid);
+        world.stop().await;
+    }
+}
+
+/// The edge keeps a token for minutes: whenever a secret ends, so must the tokens it was exchanged for before
+/// the key was given another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_from_before_a_rotation_ends_with_its_secret() {
+    for database in portico_testing::databases() {
+        let world = World::start(&database.url).await;
+        let by = world.operator().await;
+        let key = async || {
+            let made = world.create_key(&by, &[]).await.expect("creates");
+            let answer = world.exchange(&made.secret).await.expect("is good");
+            (made.api_key.expect("a key").id, answer.access_token)
+        };
+        let (id, token) = key().await;
+        let second = rotate(&world, &by, &id, 3600).await.expect("rotates");
+        use_token(&world, &token).await.expect("both are good");
+        let delete = bearing(&by, DeleteApiKeyRequest { id });
+        let deleted = world.api_keys().delete_api_key(delete).await;
+        deleted.expect("deletes");
+        refused(use_token(&world, &token).await, Reason::SessionRevoked);
+        refused(world.exchange(&second).await, Reason::ApiKeyInvalid);
+
+        // There is room for one secret beside the current one.
+        let (id, token) = key().await;
+        let second = rotate(&world, &by, &id, 3600).await.expect("rotates");
+        let third = rotate(&world, &by, &id, 3600).await.expect("rotates");
+        refused(use_token(&world, &token).await, Reason::SessionRevoked);
+        for good in [second, third] {
+            let token = world.exchange(&good).await.expect("is good").access_token;
+            use_token(&world, &token).await.expect("is let in");
+        }
+
+        let (id, _) = key().await;
+        let (one, other) = tokio::join!(
+            rotate(&world, &by, &id, 3600),
+            rotate(&world, &by, &id, 3600)
+        );
+        let won: Vec<_> = [one, other].into_iter().flatten().collect();
+        assert!(!won.is_empty(), "one of two who race has its way");
+        let last = world.exchange(won.last().expect("one")).await;
+        last.expect("is good, and nobody's secret is lost");
+        world.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_makes_no_credentials_whatever_it_may_do() {
+    for database in portico_testing::databases() {
+        let world = World::start(&database.url).await;
+        let by = world.operator().await;
+        let made = world.create_key(&by, &OPERATOR).await.expect("creates");
+        let key = world.exchange(&made.secret).await.expect("is good");
+        let key = key.access_token;
+        let create = CreateServiceAccountRequest {
+            service_account: Some(ServiceAccount {
+                display_name: "Nightly".to_owned(),
+                ..ServiceAccount::default()
+            }),
+        };
+        let mut accounts = world.service_accounts();
+        let account = accounts.create_service_account(bearing(&by, create)).await;
+        let request = CreateServiceAccountKeyRequest {
+            service_account_id: account.expect("creates").into_inner().id,
+            api_key: Some(key_with(&[])),
+        };
+        let by_key = bearing(&key, request.clone());
+        let answer = accounts.create_service_account_key(by_key).await;
+        refused(answer, Reason::InsufficientScope);
+        let client = world.create_client(&key, plain_client(&[])).await;
+        refused(client, Reason::InsufficientScope);
+        let by_person = bearing(&by, request);
+        let answer = accounts.create_service_account_key(by_person).await;
+        answer.expect("she is no key");
         world.stop().await;
     }
 }
@@ -423,7 +499,9 @@ async fn making_keys_asks_for_a_recent_proof() {
         let other = world.login(email, PASSWORD).await.expect("signs in");
         world.with_application(&fresh.access_token).await;
         asks(&other.access_token).await;
-        rotate(&world, &fresh.access_token, &id, 60)
+        let proved = world.refresh(&fresh.refresh_token).await;
+        let proved = proved.expect("says what was proved").access_token;
+        rotate(&world, &proved, &id, 60)
             .await
             .expect("has proved the factor");
         world.stop().await;

@@ -117,17 +117,13 @@ async fn a_dump_after_a_full_journey_yields_no_secret() {
         let world = setting.start(&database.url).await;
         let first = world.ada().await;
         let (application, recovery) = world.with_application(&first.access_token).await;
-        let pending = world.enroll(&first.access_token).await.expect("enrols");
+        let proved = world.refresh(&first.refresh_token).await;
+        let proved = proved.expect("refreshes");
+        let pending = world.enroll(&proved.access_token).await.expect("enrols");
         let challenge = world.challenge().await.token;
         let code = world.code(&application);
         tokens.push(world.verify_mfa(&challenge, &code).await.expect("signs in"));
-        tokens.push(
-            world
-                .refresh(&first.refresh_token)
-                .await
-                .expect("refreshes"),
-        );
-        tokens.push(first);
+        tokens.extend([first, proved]);
         let waiting = world.challenge().await.token;
 
         let by = world.operator().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use portico_proto::{
     auth::v1::{
         ChangeEmailRequest, ChangePasswordRequest, ForgotPasswordRequest, LogoutRequest,
-        ResendVerificationRequest, ResetPasswordRequest, VerifyEmailRequest,
+        ResendVerificationRequest, ResetPasswordRequest, VerifyEmailRequest, VerifyFactorRequest,
     },
     error::Reason,
     user::v1::UserStatus,
@@ -217,6 +217,37 @@ async fn where_addresses_have_to_be_verified_nobody_learns_which_are_free() {
                 .expect("made")
         );
         world.login(admin, PASSWORD).await.expect("signs in");
+        world.stop().await;
+    }
+}
+
+/// Neither a stolen token nor a known password moves the account of somebody who has a factor.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_address_asks_for_the_factor_of_who_has_one() {
+    for database in portico_testing::databases() {
+        let world = World::start(&database.url).await;
+        let stolen = world.ada().await.access_token;
+        let owner = world.login(EMAIL, PASSWORD).await.expect("signs in");
+        let (application, _) = world.with_application(&owner.access_token).await;
+        let ask = async |token: &str| {
+            let request = ChangeEmailRequest {
+                new_email: "new@example.com".to_owned(),
+                password: PASSWORD.to_owned(),
+            };
+            let request = bearing(token, request);
+            world.emails().change_email(request).await.map(drop)
+        };
+        for token in [&stolen, &owner.access_token] {
+            refused(ask(token).await, Reason::StepUpRequired);
+        }
+        world.hand.advance(Duration::from_secs(30));
+        let code = world.code(&application);
+        let request = bearing(&owner.access_token, VerifyFactorRequest { code });
+        let proved = world.mfa().verify_factor(request).await.expect("proves");
+        ask(&proved.into_inner().access_token).await.expect("asks");
+        world
+            .mail("Confirm your new e-mail address", "new@example.com")
+            .await;
         world.stop().await;
     }
 }

@@ -132,13 +132,14 @@ async fn changes_ask_for_a_recent_proof() {
         );
         world.hand.advance(HOUR);
         is(world.enroll(&token).await, Reason::StepUpRequired);
-        let token = world.login(EMAIL, PASSWORD).await.expect("signs in");
-        let token = token.access_token;
-        let (application, first) = world.with_application(&token).await;
+        let before = world.login(EMAIL, PASSWORD).await.expect("signs in");
+        let (application, first) = world.with_application(&before.access_token).await;
+        let token = world.refresh(&before.refresh_token).await;
+        let token = token.expect("says what was proved").access_token;
 
-        // A session from before has proved a password alone, however lately.
+        // A session from before has proved a password alone, however lately, and a token from before says so.
         let elsewhere = elsewhere.access_token;
-        for refused in [&elsewhere] {
+        for refused in [&elsewhere, &before.access_token] {
             is(regenerate(&world, refused).await, Reason::StepUpRequired);
             is(remove(&world, refused).await, Reason::StepUpRequired);
             is(world.enroll(refused).await, Reason::StepUpRequired);
@@ -159,8 +160,10 @@ async fn changes_ask_for_a_recent_proof() {
             world.verify_mfa(&challenge, &first[0]).await,
             Reason::InvalidCode,
         );
-        remove(&world, &elsewhere).await.expect("is recent");
-        remove(&world, &elsewhere).await.expect("none is left");
+        // Somebody may have stolen it before.
+        is(remove(&world, &elsewhere).await, Reason::StepUpRequired);
+        remove(&world, &proved).await.expect("is recent");
+        remove(&world, &proved).await.expect("none is left");
         world
             .login(EMAIL, PASSWORD)
             .await
@@ -175,8 +178,10 @@ async fn changes_ask_for_a_recent_proof() {
 async fn an_application_is_replaced_when_the_new_one_is_confirmed() {
     for database in portico_testing::databases() {
         let world = World::start(&database.url).await;
-        let token = world.ada().await.access_token;
-        let (old, codes) = world.with_application(&token).await;
+        let ada = world.ada().await;
+        let (old, codes) = world.with_application(&ada.access_token).await;
+        let token = world.refresh(&ada.refresh_token).await;
+        let token = token.expect("says what was proved").access_token;
         let made = world.enroll(&token).await.expect("enrols");
         let challenge = world.challenge().await.token;
         let code = world.code(&old);
@@ -325,8 +330,10 @@ async fn secrets_are_encrypted_anew_under_a_new_master_key() {
 async fn the_owner_is_told_of_every_change() {
     for database in portico_testing::databases() {
         let world = World::start(&database.url).await;
-        let token = world.ada().await.access_token;
-        world.with_application(&token).await;
+        let ada = world.ada().await;
+        world.with_application(&ada.access_token).await;
+        let token = world.refresh(&ada.refresh_token).await;
+        let token = token.expect("says what was proved").access_token;
         let added = "A second factor was added to your account";
         let told = world.mail(added, EMAIL).await;
         assert!(!told.text.contains("otpauth"), "{}", told.text);

@@ -24,13 +24,15 @@ async fn tables_stay_bounded_under_constant_load() {
             .with("AUTH__REFRESH_TOKEN_TTL_SECONDS", "3600")
             .start(&database.url)
             .await;
-        let token = world.ada().await.access_token;
+        let ada = world.ada().await;
         world
             .register("bob@example.com", PASSWORD)
             .await
             .expect("registers");
-        world.with_application(&token).await;
-        world.enroll(&token).await.expect("is left unconfirmed");
+        world.with_application(&ada.access_token).await;
+        let proved = world.refresh(&ada.refresh_token).await;
+        let proved = proved.expect("refreshes").access_token;
+        world.enroll(&proved).await.expect("is left unconfirmed");
         for _ in 0..3 {
             let signing = (0..50).map(|_| world.login("bob@example.com", PASSWORD));
             for answer in futures_join(signing).await {

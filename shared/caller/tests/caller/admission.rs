@@ -13,6 +13,8 @@ fn caller(scope: &str, service: bool) -> Caller {
         client_id: "c".into(),
         scopes: scope.parse().unwrap(),
         roles: Vec::new(),
+        auth_time: None,
+        acr: None,
         issued_at: 0,
         expires_at: 0,
         service,
