@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{
-    domain::{Random, Session, narrow},
+    domain::{Random, Scopes, Session, narrow},
     error::Error,
     guessing::{Devices, Guard},
     keys::{Algorithm, KeyRing, MasterKeys, Schedule, Vault},
@@ -210,6 +210,12 @@ impl Core {
         })
     }
 
+    /// What the account of a session may do in it: what its roles give, of what was asked for at sign-in.
+    pub(crate) async fn held(&self, account: &Account, session: &Session) -> Result<Scopes, Error> {
+        let scopes = self.roles.scopes_of(&account.roles).await?;
+        Ok(narrow(scopes, &session.scope))
+    }
+
     /// The access token alone, and its scopes.
     pub(crate) async fn access(
         &self,
@@ -217,8 +223,7 @@ impl Core {
         session: &Session,
         asked: &str,
     ) -> Result<(AccessToken, String), Error> {
-        let scopes = narrow(self.roles.scopes_of(&account.roles).await?, &session.scope);
-        let scopes = narrow(scopes, asked);
+        let scopes = narrow(self.held(&account, session).await?, asked);
         let scope = scopes
             .iter()
             .map(String::as_str)

@@ -99,6 +99,28 @@ async fn rotate(core: &Core, refresh: Refresh<'_>) -> Result<Grant, Error> {
     core.grant(account, &session, current, refresh.scope).await
 }
 
+/// Whether a refresh token may be used for the scopes that are asked for; what else is wrong with it is for
+/// [`refresh`] to say. Two statements, and none when nothing is asked for.
+pub(crate) async fn allows(core: &Core, refresh: Refresh<'_>) -> Result<bool, Error> {
+    let token = RefreshToken::parse(refresh.token).filter(|_| !refresh.scope.is_empty());
+    let Some(token) = token else {
+        return Ok(true);
+    };
+    let family = core.storage.family(&token.family_hash()).await?;
+    let current = family.filter(|family| {
+        family.current == token.hash() && family.session.client_id == refresh.client_id
+    });
+    let Some(family) = current else {
+        return Ok(true);
+    };
+    let Some(account) = core.storage.account(family.session.user_id).await? else {
+        return Ok(true);
+    };
+    let held = core.held(&account, &family.session).await?;
+    let mut asked = refresh.scope.split_ascii_whitespace();
+    Ok(asked.all(|scope| held.contains(scope)))
+}
+
 /// Whose a refresh token is, whatever became of it. One statement, and none for what is no such token.
 pub(crate) async fn owner(core: &Core, presented: &str) -> Result<Option<Owner>, Error> {
     let Some(token) = RefreshToken::parse(presented) else {

@@ -1,7 +1,5 @@
 //! `/oauth2/token`: access tokens for clients (RFC 6749, sections 4.4 and 6; RFC 8707).
 
-use std::borrow::Cow;
-
 use portico_caller::{Audience, INTERNAL_SCOPE, Scopes};
 use serde::Serialize;
 
@@ -26,7 +24,9 @@ struct Token<'a> {
     expires_in: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<&'a str>,
-    scope: Cow<'a, str>,
+    /// Left out where there are none: RFC 6749 has no way to write that (section 3.3).
+    #[serde(skip_serializing_if = "String::is_empty")]
+    scope: String,
 }
 
 /// Gives a token. No statement for `client_credentials` by a secret when the client is known, one for an
@@ -64,7 +64,7 @@ fn for_itself(core: &Core, known: &KnownClient, form: &Form<'_>) -> Result<Answe
         token_type: "Bearer",
         expires_in: access.expires_in.num_seconds(),
         refresh_token: None,
-        scope: scope.into(),
+        scope,
     }))
 }
 
@@ -110,6 +110,12 @@ async fn for_session(core: &Core, known: &KnownClient, form: &Form<'_>) -> Resul
         client_id: &known.id,
         scope: form.get("scope").unwrap_or_default(),
     };
+    // Before the token is used up.
+    if !refresh::allows(core, refresh).await? {
+        return Err(
+            Code::InvalidScope.is("the session does not have every scope that is asked for")
+        );
+    }
     let grant = refresh::refresh(core, refresh)
         .await
         .map_err(|error| match error {
@@ -122,6 +128,6 @@ async fn for_session(core: &Core, known: &KnownClient, form: &Form<'_>) -> Resul
         token_type: "Bearer",
         expires_in: grant.access.expires_in.num_seconds(),
         refresh_token: Some(&grant.refresh.encode()),
-        scope: grant.scope.into(),
+        scope: grant.scope,
     }))
 }

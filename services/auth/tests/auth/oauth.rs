@@ -232,13 +232,20 @@ async fn a_session_is_refreshed_by_its_own_client_alone() {
         assert_eq!(claims(second.token())["client_id"], "portico");
         let again = second.json["refresh_token"].as_str().expect("the next one");
         assert_ne!(again, first.refresh_token);
-        let narrow = [
-            ("grant_type", "refresh_token"),
-            ("refresh_token", again),
-            ("client_id", "portico"),
-            ("scope", "orders:read made:up"),
-        ];
-        let third = world.token(None, &narrow).await;
+        let narrowed = async |scope: &str| {
+            let form = [
+                ("grant_type", "refresh_token"),
+                ("refresh_token", again),
+                ("client_id", "portico"),
+                ("scope", scope),
+            ];
+            world.token(None, &form).await
+        };
+        for more in ["orders:read made:up", "made:up"] {
+            assert_eq!(narrowed(more).await.error(400), "invalid_scope");
+        }
+        // Nothing was used up.
+        let third = narrowed("orders:read").await;
         assert_eq!(third.json["scope"], "orders:read");
         let last = third.json["refresh_token"].as_str().expect("the next one");
         let whole = world
