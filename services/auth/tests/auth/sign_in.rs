@@ -326,7 +326,7 @@ async fn a_full_hashing_queue_is_told_with_a_time_to_come_back() {
         .start(&database.url)
         .await;
     world.register(EMAIL, PASSWORD).await.expect("registers");
-    world.statements.forget();
+    world.hush().await;
     let calls = (0..24).map(|_| world.login(EMAIL, PASSWORD));
     let answers = futures_join(calls).await;
     let statements = world.statements.of_calls().len();
