@@ -77,10 +77,13 @@ measure() { # what, path, goal of auth, goal with the gateway; 0 is none
       if (goal) printf "   goal %d: %s", goal, (alone >= goal ? "reached" : "missed")
       if (both) printf ", %d: %s", both, (sum >= both ? "reached" : "missed")
       print ""
-    }'
+      exit (goal && alone < goal) || (both && sum < both)
+    }' || missed+=("$case")
 }
+missed=()
 measure grant /oauth2/token 15000 10000
 measure refresh /oauth2/token 3000 0
 measure introspect /oauth2/introspect 0 0
 measure sign-in /api/v1/auth/login 0 0
 measure register /api/v1/auth/register 0 0
+[ ${#missed[@]} = 0 ] || fail "missed the goal: ${missed[*]}"

@@ -5,7 +5,7 @@
 over all threads that hash. In ROUNDS rounds, since what a machine can do changes from one moment to the next where
 others use it too: that rate, then GET /api/v1/users/me alone, fifty times a second, for the idle p99, then the same
 beside sign-ins that arrive at twice that rate. SECONDS is how long the storms last together. Prints the share of the
-rate that was accepted, how long refusals took, and the p99 of the GETs.
+rate that was accepted, how long refusals took, and the p99 of the GETs; fails when a goal is missed.
 
 The load comes from h2load, which costs the machine the least. The system needs AUTH__GUESSES_PER_ACCOUNT=0,
 AUTH__GUESSES_PER_ADDRESS=0 and AUTH__MAILS_PER_ADDRESS=0.
@@ -146,6 +146,8 @@ async def main():
     before, after = percentile(idle, 0.99), percentile(during, 0.99)
     print(f"GET users/me p50      {percentile(idle, 0.5):8.2f} ms idle, {percentile(during, 0.5):.2f} ms in the storm")
     print(f"GET users/me p99      {before:8.2f} ms idle, {after:.2f} ms in the storm: {after / before:.2f} times (goal: under 2)")
+    if rate < 0.95 * raw or not refused or percentile(refused, 0.99) >= 100 or others or after >= 2 * before:
+        sys.exit("storm: a goal is missed")
 
 
 if __name__ == "__main__":
