@@ -26,7 +26,7 @@ pub(crate) async fn change(
 ) -> Result<Vec<Uuid>, Error> {
     let account = confirm(core, user_id, old).await?;
     let stored = account.phc.ok_or(Error::InvalidCredentials)?;
-    let phc = core.passwords.hash(new).await?;
+    let phc = core.passwords.hash(new, &account.email).await?;
 
     let now = core.clock.now();
     let tx = core.storage.begin().await?;
@@ -107,7 +107,7 @@ pub(crate) async fn reset(
         Some(proved(core, account.id, &link.email, &link.email).await?)
     };
     crash::point("reset.proved");
-    let phc = core.passwords.hash(new).await?;
+    let phc = core.passwords.hash(new, &account.email).await?;
 
     let now = core.clock.now();
     let tx = core.storage.begin().await?;

@@ -70,7 +70,7 @@ pub(crate) async fn register(
 async fn attempt(core: &Core, ask: Register, mark: Option<&str>) -> Result<Outcome, Error> {
     let password = NewPassword::parse("password", &ask.password);
     let password = password.map_err(|fault| Error::Invalid(vec![fault]))?;
-    let phc = core.passwords.hash(password).await?;
+    let phc = core.passwords.hash(password, &ask.email).await?;
     let due = Instant::now() + REST;
     let now = core.clock.now();
     let mut registration = Registration {

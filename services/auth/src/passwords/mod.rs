@@ -13,7 +13,10 @@ use anyhow::Context;
 use portico_proto::error::Violation;
 use portico_service::config::AuthConfig;
 
-use crate::{domain::Random, error::Error};
+use crate::{
+    domain::{Email, Random},
+    error::Error,
+};
 
 pub(crate) use self::{
     breached::Breached,
@@ -79,8 +82,10 @@ impl Passwords {
             .await
     }
 
-    /// Hashes a password that an account is to get, when a thread is free.
-    pub(crate) async fn hash(&self, password: NewPassword) -> Result<Phc, Error> {
+    /// Hashes a password that the account of an address is to get, when a thread is free.
+    pub(crate) async fn hash(&self, password: NewPassword, owner: &Email) -> Result<Phc, Error> {
+        let checked = password.check_owner(owner);
+        checked.map_err(|fault| Error::Invalid(vec![fault]))?;
         let (hasher, salt) = (self.hasher.clone(), self.random.bytes());
         let breached = self.breached.clone();
         let room = self.pool.admit()?;

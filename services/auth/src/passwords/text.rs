@@ -6,6 +6,7 @@ use portico_proto::error::Violation;
 use unicode_normalization::UnicodeNormalization;
 
 use super::common::is_common;
+use crate::domain::Email;
 
 /// The fewest and the most characters of a password, after normalisation.
 const LENGTH: (usize, usize) = (8, 128);
@@ -63,6 +64,18 @@ impl NewPassword {
         Err(Violation::new(field, fault))
     }
 
+    /// Refuses a password that is its owner's address or the name in it, with whatever digits and marks
+    /// (NIST SP 800-63B, section 3.1.1.2: context-specific words).
+    pub(crate) fn check_owner(&self, owner: &Email) -> Result<(), Violation> {
+        let (password, address) = (letters(&self.normal), owner.key());
+        let name = address.rsplit_once('@').map_or(address, |(name, _)| name);
+        if password.is_empty() || ![name, address].map(letters).contains(&password) {
+            return Ok(());
+        }
+        let fault = "is the e-mail address with little else; choose another one";
+        Err(Violation::new(self.field, fault))
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.normal
     }
@@ -91,6 +104,12 @@ impl fmt::Debug for NewPassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("NewPassword(***)")
     }
+}
+
+/// The letters of a text, in lower case.
+fn letters(text: &str) -> String {
+    let letters = text.chars().filter(|c| c.is_alphabetic());
+    letters.flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]
@@ -134,6 +153,25 @@ mod tests {
             let fault = fault(typed).expect("is refused");
             assert!(!fault.contains("123"), "{fault}");
         }
+    }
+
+    #[test]
+    fn the_owners_own_address_is_no_password() {
+        let refused = |typed: &str, email: &str| {
+            let password = NewPassword::parse("password", typed).expect("is no common one");
+            password.check_owner(&Email::new(email)).is_err()
+        };
+        for typed in [
+            "ada@example.com",
+            "ADA-2026-!",
+            "12345ada6",
+            "Ada@Example.com1",
+        ] {
+            assert!(refused(typed, "Ada@example.com"), "{typed}");
+        }
+        assert!(!refused("ada and the engine", "ada@example.com"));
+        assert!(!refused("20260101!", "ada@example.com"), "no letters");
+        assert!(!refused("4711-0815", "0815@example.com"), "no letters");
     }
 
     #[test]

@@ -98,6 +98,7 @@ async fn bad_fields_are_named() {
         (EMAIL, "short", "password"),
         (EMAIL, "Password123", "password"),
         (EMAIL, "QWERTYUIOP", "password"),
+        (EMAIL, "Ada-1815-12-10", "password"),
     ] {
         let status = world
             .register(email, password)
