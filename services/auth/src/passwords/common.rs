@@ -35,7 +35,8 @@ mod tests {
 
     #[test]
     fn the_list_is_sorted_lower_case_and_holds_nothing_that_is_too_short_anyway() {
-        assert!(SORTED.len() >= 1000, "{}", SORTED.len());
+        // ASVS 6.2.4 asks for so many.
+        assert!(SORTED.len() >= 3000, "{}", SORTED.len());
         assert!(SORTED.is_sorted_by(|a, b| a < b));
         for line in SORTED.iter() {
             assert_eq!(&line.to_lowercase(), line);

@@ -135,6 +135,7 @@ pub(crate) enum Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::passwords::NewPassword;
 
     fn cheap() -> Hasher {
         Hasher::new(64, 1, 1).expect("good parameters")
@@ -155,6 +156,37 @@ mod tests {
         assert_eq!(verify(&cheap(), "correct horse", &phc), Verdict::Right);
         assert_eq!(verify(&cheap(), "correct hors", &phc), Verdict::Wrong);
         assert_eq!(verify(&cheap(), "", &phc), Verdict::Wrong);
+    }
+
+    /// As many characters as are accepted, of one byte and of four, so that a cut anywhere would show.
+    #[test]
+    fn every_character_of_a_long_password_counts_in_its_case() {
+        let long: String = ('a'..='z').chain('A'..='Z').cycle().take(96).collect();
+        let long = long + &"\u{10000}".repeat(31) + "z";
+        let Ok(accepted) = NewPassword::parse("password", &long) else {
+            panic!("128 characters are accepted");
+        };
+        let phc = hash(&cheap(), accepted.as_str());
+        assert_eq!(verify(&cheap(), &long, &phc), Verdict::Right);
+        let characters: Vec<char> = long.chars().collect();
+        for place in 0..characters.len() {
+            let mut other = characters.clone();
+            other[place] = match other[place] {
+                letter if letter.is_ascii_lowercase() => letter.to_ascii_uppercase(),
+                letter if letter.is_ascii_uppercase() => letter.to_ascii_lowercase(),
+                _ => '\u{10001}',
+            };
+            let other = String::from_iter(other);
+            assert_eq!(verify(&cheap(), &other, &phc), Verdict::Wrong, "{other}");
+        }
+        for other in [
+            long.to_lowercase(),
+            long.to_uppercase(),
+            long[..long.len() - 1].to_owned(),
+            format!("{long}z"),
+        ] {
+            assert_eq!(verify(&cheap(), &other, &phc), Verdict::Wrong, "{other}");
+        }
     }
 
     #[test]

@@ -150,6 +150,29 @@ mod tests {
         assert_eq!(RefreshToken::parse(&token.encode()), Some(token));
     }
 
+    /// A token of a session is random from its first bit to its last, and each part of it has more than the
+    /// 128 bits that ASVS 7.2.3 asks for.
+    #[test]
+    fn no_bit_of_a_token_is_the_same_in_all() {
+        let random = Random::system();
+        let tokens: Vec<_> = (0..64).map(|_| RefreshToken::new(&random)).collect();
+        for (index, token) in tokens.iter().enumerate() {
+            for other in &tokens[index + 1..] {
+                assert_ne!(token.family_hash(), other.family_hash());
+                assert_ne!(token.hash(), other.hash());
+            }
+        }
+        let all = |start, join: fn(u8, u8) -> u8| {
+            let bytes = tokens.iter().map(RefreshToken::bytes);
+            bytes.fold([start; 64], |all, one| {
+                std::array::from_fn(|at| join(all[at], one[at]))
+            })
+        };
+        // That a random bit is the same in 64 tokens happens once in 2^63.
+        assert_eq!(all(0, |a, b| a | b), [u8::MAX; 64]);
+        assert_eq!(all(u8::MAX, |a, b| a & b), [0; 64]);
+    }
+
     #[test]
     fn what_is_no_token_is_told() {
         for text in ["", "abc", "!!", &"A".repeat(85), &"A".repeat(88)] {

@@ -79,6 +79,15 @@ async fn present(world: &World, assertion: &str) -> Reply {
     world.token(None, &fields).await
 }
 
+/// Makes a client and lets it use an assertion.
+pub async fn use_one(world: &World) {
+    let signer = Signer::new();
+    let id = client(world, vec![signer.jwk()]).await;
+    let header = json!({"alg": "ES256", "kid": "k-1"});
+    let good = signer.sign(&header, &claims(world, &id, "1"));
+    assert_eq!(present(world, &good).await.status, 200);
+}
+
 fn claims(world: &World, id: &str, jti: &str) -> Value {
     let now = world.now().timestamp();
     json!({"iss": id, "sub": id, "aud": ISSUER, "jti": jti, "iat": now, "exp": now + 60})

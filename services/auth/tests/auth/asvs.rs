@@ -118,6 +118,19 @@ fn every_row_names_requirements_and_tests_that_exist() {
 }
 
 #[test]
+fn the_row_on_common_passwords_counts_them() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let list = fs::read_to_string(here.join("src/passwords/common.txt")).expect("reads");
+    let count = list.lines().count();
+    let count = format!("({},{:03}, ", count / 1000, count % 1000);
+    let readme = fs::read_to_string(README).expect("reads");
+    let rows = rows(&readme);
+    let row = rows.iter().find(|row| row[0].starts_with("6.2.4: "));
+    let row = row.expect("there is one")[0];
+    assert!(row.contains(&count), "{row}");
+}
+
+#[test]
 fn what_is_no_requirement_or_no_test_is_told() {
     for number in ["6.3.9", "6.3.0", "5.1.1", "6.3", "6.3.x", "10.5.1"] {
         assert!(!is_requirement(number), "{number}");

@@ -6,10 +6,17 @@ use base64::{
     Engine,
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
+use portico_proto::auth::v1::{ChangeEmailRequest, TokenResponse};
 use ring::digest;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
-use crate::support::{EMAIL, MASTER_KEY, PASSWORD, Setting, World, bytes};
+use crate::{
+    mails::{RESET, VERIFY, forgot},
+    support::{EMAIL, MASTER_KEY, PASSWORD, Setting, World, bearing, bytes},
+};
+
+/// What a secret is, and the secret.
+type Named = (&'static str, Vec<u8>);
 
 /// Every table's every column, as text and as bytes.
 async fn dump(world: &World) -> Vec<u8> {
@@ -101,12 +108,51 @@ fn reveals_a_plain_hash(dump: &[u8], secret: &[u8]) -> bool {
     .any(|kind| reveals(dump, digest::digest(kind, secret).as_ref()))
 }
 
+/// The tokens of a link of each purpose, none of which is opened.
+async fn links(world: &World, token: &str) -> [String; 3] {
+    let new_email = "new@example.com";
+    let request = ChangeEmailRequest {
+        new_email: new_email.to_owned(),
+        password: PASSWORD.to_owned(),
+    };
+    let answer = world.emails().change_email(bearing(token, request)).await;
+    answer.expect("asks");
+    forgot(world, EMAIL).await.expect("answers");
+    let change = world.mail("Confirm your new e-mail address", new_email);
+    [
+        world.mail(VERIFY, EMAIL).await.token(),
+        world.mail(RESET, EMAIL).await.token(),
+        change.await.token(),
+    ]
+}
+
+/// What must not be found of the answer to a sign-in or a refresh.
+fn secrets_of(tokens: TokenResponse) -> Vec<Named> {
+    let refresh = bytes(&tokens.refresh_token);
+    let parts = refresh.chunks(32);
+    let mut secrets: Vec<Named> = parts
+        .map(|part| ("a refresh token", part.to_vec()))
+        .collect();
+    secrets.push(("a refresh token", tokens.refresh_token.into_bytes()));
+    let (_, signature) = tokens.access_token.rsplit_once('.').expect("parts");
+    secrets.push(("an access token", signature.as_bytes().to_vec()));
+    // A refresh gives none.
+    if !tokens.device_token.is_empty() {
+        let device = bytes(&tokens.device_token);
+        secrets.push(("a device's name", device[..16].to_vec()));
+        secrets.push(("a device's tag", device[24..].to_vec()));
+        secrets.push(("a device token", device));
+        secrets.push(("a device token", tokens.device_token.into_bytes()));
+    }
+    secrets
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dump_after_a_full_journey_yields_no_secret() {
     for database in portico_testing::databases() {
         let setting = Setting::new();
         let mut tokens = Vec::new();
-        let mut secrets: Vec<(&str, Vec<u8>)> = vec![
+        let mut secrets: Vec<Named> = vec![
             ("the password", PASSWORD.into()),
             (
                 "the master key",
@@ -116,6 +162,8 @@ async fn a_dump_after_a_full_journey_yields_no_secret() {
 
         let world = setting.start(&database.url).await;
         let first = world.ada().await;
+        assert!(!first.device_token.is_empty());
+        let links = links(&world, &first.access_token).await;
         let (application, recovery) = world.with_application(&first.access_token).await;
         let proved = world.refresh(&first.refresh_token).await;
         let proved = proved.expect("refreshes");
@@ -140,6 +188,10 @@ async fn a_dump_after_a_full_journey_yields_no_secret() {
 
         secrets.push(("a secret", application.secret().to_vec()));
         secrets.push(("a secret that waits", pending.secret.into_bytes()));
+        for token in &links {
+            secrets.push(("a link", bytes(token)));
+            secrets.push(("a link", token.as_bytes().to_vec()));
+        }
         for token in [challenge, waiting] {
             secrets.push(("a challenge", bytes(&token)));
             secrets.push(("a challenge", token.into_bytes()));
@@ -148,17 +200,7 @@ async fn a_dump_after_a_full_journey_yields_no_secret() {
             secrets.push(("a recovery code", code.replace('-', "").into_bytes()));
             secrets.push(("a recovery code", code.into_bytes()));
         }
-        for tokens in tokens {
-            let refresh = bytes(&tokens.refresh_token);
-            secrets.extend(
-                refresh
-                    .chunks(32)
-                    .map(|part| ("a refresh token", part.to_vec())),
-            );
-            secrets.push(("a refresh token", tokens.refresh_token.into_bytes()));
-            let (_, signature) = tokens.access_token.rsplit_once('.').expect("parts");
-            secrets.push(("an access token", signature.as_bytes().to_vec()));
-        }
+        secrets.extend(tokens.into_iter().flat_map(secrets_of));
         // How the documents of private keys begin (RFC 5958), each with its algorithm.
         for begin in [
             "308187020100301306072a8648ce3d020106082a8648ce3d030107",
@@ -176,10 +218,11 @@ async fn a_dump_after_a_full_journey_yields_no_secret() {
             .iter()
             .find(|(what, part)| *what == "a refresh token" && part.len() == 32);
         let (_, family) = family.expect("there is one");
-        assert!(reveals(
-            &dump,
-            digest::digest(&digest::SHA256, family).as_ref()
-        ));
+        let stored = links.iter().map(|token| bytes(token));
+        for secret in stored.chain([family.clone()]) {
+            let hash = digest::digest(&digest::SHA256, &secret);
+            assert!(reveals(&dump, hash.as_ref()), "{}", database.name);
+        }
 
         for (what, secret) in &secrets {
             assert!(!reveals(&dump, secret), "{}: {what}", database.name);

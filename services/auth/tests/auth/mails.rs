@@ -18,10 +18,10 @@ use crate::{
 };
 
 const NEW_PASSWORD: &str = "another good password";
-const RESET: &str = "Choose a new password";
-const VERIFY: &str = "Verify your e-mail address";
+pub const RESET: &str = "Choose a new password";
+pub const VERIFY: &str = "Verify your e-mail address";
 
-async fn forgot(world: &World, email: &str) -> Result<(), Status> {
+pub async fn forgot(world: &World, email: &str) -> Result<(), Status> {
     let email = email.to_owned();
     let request = ForgotPasswordRequest { email };
     world.passwords().forgot_password(request).await.map(drop)

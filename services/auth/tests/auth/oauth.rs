@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 
 use crate::support::{World, bearing, claims, machines::plain_client};
 
-const GRANT: (&str, &str) = ("grant_type", "client_credentials");
+/// A parameter of a form, and its value.
+type Field<'a> = (&'a str, &'a str);
+
+const GRANT: Field = ("grant_type", "client_credentials");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_known_client_gets_its_token_without_a_statement() {
@@ -360,6 +363,47 @@ async fn a_client_revokes_its_own_tokens_alone() {
             .await
             .expect_err("has ended");
         assert_eq!(Reason::of(&status), Some(Reason::InvalidGrant));
+        world.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_secret_a_client_neither_learns_of_a_token_nor_ends_it() {
+    for database in portico_testing::databases() {
+        let world = World::start(&database.url).await;
+        let by = world.operator().await;
+        let own = world.client(&by, &["clients:read"]).await;
+        let (_, wrong) = world.client(&by, &[]).await;
+        let token = world.granted(&own).await.token().to_owned();
+        let (id, right) = (own.0.as_str(), own.1.as_str());
+        let (token, named) = (("token", token.as_str()), ("client_id", id));
+        // By HTTP Basic, and in the form.
+        let rows: [(Option<&str>, &[Field]); 7] = [
+            (None, &[token]),
+            (None, &[token, ("client_secret", right)]),
+            (None, &[token, named]),
+            (None, &[token, named, ("client_secret", "")]),
+            (None, &[token, named, ("client_secret", &wrong)]),
+            (Some(""), &[token]),
+            (Some(&wrong), &[token]),
+        ];
+        for (secret, fields) in rows {
+            let basic = secret.map(|secret| (id, secret));
+            let told = world.introspect_as(basic, fields).await;
+            assert_eq!(told.error(401), "invalid_client", "{basic:?} {fields:?}");
+            assert_eq!(told.json["active"], Value::Null);
+            let ended = world.revoke(basic, fields).await;
+            assert_eq!(ended.error(401), "invalid_client", "{basic:?} {fields:?}");
+            let told = world.introspect(&own, token.1).await;
+            assert_eq!(told.json["active"], true, "{basic:?} {fields:?}");
+        }
+        // The same with the right secret is answered, so it was the secret that was missing.
+        let proved = [token, named, ("client_secret", right)];
+        let told = world.introspect_as(None, &proved).await;
+        assert_eq!(told.json["active"], true);
+        assert_eq!(world.revoke(None, &proved).await.status, 200);
+        let told = world.introspect(&own, token.1).await;
+        assert_eq!(told.json["active"], false);
         world.stop().await;
     }
 }

@@ -195,8 +195,17 @@ impl World {
     }
 
     pub async fn introspect(&self, (id, secret): &(String, String), token: &str) -> Reply {
-        let form = Some(form(&[("token", token)]));
-        let request = asked(IntrospectRequest { form }, Some((id, secret)));
+        self.introspect_as(Some((id, secret)), &[("token", token)])
+            .await
+    }
+
+    pub async fn introspect_as(
+        &self,
+        basic: Option<(&str, &str)>,
+        fields: &[(&str, &str)],
+    ) -> Reply {
+        let form = Some(form(fields));
+        let request = asked(IntrospectRequest { form }, basic);
         Reply::of(self.oauth().introspect(request).await.expect("is answered"))
     }
 
