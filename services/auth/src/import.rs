@@ -20,6 +20,9 @@ use uuid::Uuid;
 
 use crate::{core::Core, error::Error, passwords::Phc};
 
+/// The role that holds every scope of Portico's own.
+pub(crate) const ADMIN: &str = "admin";
+
 /// How often a batch is tried while the user service is away, and the pause before each further time.
 const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
@@ -113,12 +116,13 @@ async fn store(
         }
         results.push(line.refused);
     }
-    let stored = if users.is_empty() {
+    let mut stored = if users.is_empty() {
         Vec::new()
     } else {
         send(core, by, users, dry).await?
     };
     if !dry {
+        withhold(core, by, &mut stored, &mut passwords).await?;
         let passwords = stored.iter().zip(passwords);
         let credentials: Vec<(Uuid, Phc)> = passwords
             .filter_map(|(result, phc)| Some((Uuid::parse_str(&result.id).ok()?, phc?)))
@@ -161,6 +165,46 @@ async fn send(
             Ok(results) => return Ok(results),
         }
     }
+}
+
+/// Refuses a first password to an account that was there already and may do of Portico what the importer may not:
+/// whoever chose it could sign in as more than they are.
+async fn withhold(
+    core: &Core,
+    by: &Importer,
+    stored: &mut [ImportUserResult],
+    passwords: &mut [Option<Phc>],
+) -> Result<(), Error> {
+    if by.administrator {
+        return Ok(());
+    }
+    let own = core.roles.scopes_of(&[ADMIN.to_owned()]).await?;
+    for (result, password) in stored.iter_mut().zip(passwords) {
+        let was_there = matches!(
+            result.outcome(),
+            ImportOutcome::Updated | ImportOutcome::Skipped
+        );
+        let id = Uuid::parse_str(&result.id).ok();
+        let Some(id) = id.filter(|_| was_there && password.is_some()) else {
+            continue;
+        };
+        let account = core.storage.account_with_password(id).await?;
+        let Some(account) = account.filter(|account| account.phc.is_none()) else {
+            continue;
+        };
+        let held = core.roles.scopes_of(&account.roles).await?;
+        let mut more = held.intersection(&own);
+        if let Some(scope) = more.find(|scope| !by.scopes.contains(scope)) {
+            *password = None;
+            result.set_outcome(ImportOutcome::Refused);
+            Reason::InsufficientScope
+                .as_str()
+                .clone_into(&mut result.reason);
+            result.detail =
+                format!("only who holds {scope} may give the account its first password");
+        }
+    }
+    Ok(())
 }
 
 async fn keep(core: &Core, credentials: &[(Uuid, Phc)]) -> Result<(), Error> {

@@ -13,11 +13,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
     core::Core,
-    import::{Import, Importer},
+    import::{ADMIN, Import, Importer},
 };
-
-/// The role that may do everything.
-const ADMIN: &str = "admin";
 
 /// Bringing accounts in.
 pub(crate) struct ImportApi {

@@ -143,6 +143,36 @@ async fn a_password_that_a_crash_left_behind_comes_with_the_next_try() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_chooses_the_first_password_of_somebody_who_may_do_more() {
+    for database in portico_testing::databases() {
+        let world = World::start(&database.url).await;
+        let scopes = ["users:read", "users:write"];
+        world.users.role("support", &scopes);
+        let support = world.somebody("support@example.com", "support").await;
+        let hash = hash(&world).await;
+        let people = [("boss", "admin"), ("helper", "support"), ("bob", "user")];
+        for (n, (name, role)) in people.into_iter().enumerate() {
+            let id = format!("0190a5f0-0000-7000-8000-00000000010{n}");
+            let email = format!("{name}@example.com");
+            world.users.create(&id, &email, &[role]);
+        }
+        world.caught_up().await;
+        let lines = people.map(|(name, _)| line(&format!("{name}@example.com"), &hash));
+        let answers = import(&world, &support, lines.to_vec()).await;
+        let answers = answers.expect("imports");
+        let (refused, skipped) = (ImportOutcome::Refused, ImportOutcome::Skipped);
+        assert_eq!(outcomes(&answers), [refused, skipped, skipped]);
+        assert_eq!(answers[0].reason, Reason::InsufficientScope.as_str());
+        assert!(world.login("boss@example.com", PASSWORD).await.is_err());
+        for name in ["helper", "bob"] {
+            let email = format!("{name}@example.com");
+            world.login(&email, PASSWORD).await.expect("signs in");
+        }
+        world.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_batch_whose_answer_is_lost_is_sent_again() {
     for database in portico_testing::databases() {
         let world = World::start(&database.url).await;
