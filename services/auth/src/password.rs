@@ -34,9 +34,10 @@ pub(crate) async fn change(
         // Somebody else changed it since it was verified.
         return Err(Error::InvalidCredentials);
     }
-    let ended = tx.revoke_other_sessions(user_id, session, now).await?;
     tx.end_links(user_id).await?;
+    // Before the sessions: who is answering one opens a session that is among them, or none.
     tx.end_challenges(user_id).await?;
+    let ended = tx.revoke_other_sessions(user_id, session, now).await?;
     let mail = Mail::to_account(Kind::PasswordChanged, user_id, &account.email).asked_by(client);
     tx.queue_mail(&mail, now, &core.random).await?;
     tx.commit().await?;
@@ -101,15 +102,21 @@ pub(crate) async fn reset(
         account.status == Status::Active && account.email.key() == link.email.key()
     });
     let account = usable.ok_or(Error::InvalidLink)?;
+    let phc = core.passwords.hash(new, &account.email).await?;
+    let now = core.clock.now();
     let verified = if account.email_verified {
         None
     } else {
+        // Whoever made them may have registered with an address that is somebody else's. Before the address is known to
+        // be proved, so that a crash in between leaves none: the next try would not look for them.
+        let tx = core.storage.begin().await?;
+        let keys = api_keys::revoke_all(&tx, account.id, now).await?;
+        tx.commit().await?;
+        api_keys::tell_ended(core, &keys).await;
         Some(proved(core, account.id, &link.email, &link.email).await?)
     };
     crash::point("reset.proved");
-    let phc = core.passwords.hash(new, &account.email).await?;
 
-    let now = core.clock.now();
     let tx = core.storage.begin().await?;
     if !tx.take_link(&token).await? {
         return Err(Error::InvalidLink);
@@ -121,9 +128,9 @@ pub(crate) async fn reset(
         keys = api_keys::revoke_all(&tx, account.id, now).await?;
     }
     tx.put_credential(account.id, &phc, now).await?;
-    let ended = tx.revoke_sessions(account.id, now).await?;
     tx.end_links(account.id).await?;
     tx.end_challenges(account.id).await?;
+    let ended = tx.revoke_sessions(account.id, now).await?;
     let mail = Mail::to_account(Kind::PasswordChanged, account.id, &account.email);
     let mail = mail.asked_by(client);
     tx.queue_mail(&mail, now, &core.random).await?;

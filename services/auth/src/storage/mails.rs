@@ -205,8 +205,14 @@ impl Transaction {
         Ok(execute(&self.0, sql, [token.to_vec().into()]).await? == 1)
     }
 
-    /// Ends every link of an account.
+    /// Ends every link of an account, and those to another address that are still to be sent.
     pub(crate) async fn end_links(&self, user_id: Uuid) -> Result<()> {
+        execute(
+            &self.0,
+            "DELETE FROM mails WHERE user_id = $1 AND kind = $2",
+            [user_id.into(), Kind::NewAddress.as_str().into()],
+        )
+        .await?;
         execute(
             &self.0,
             "DELETE FROM links WHERE user_id = $1",

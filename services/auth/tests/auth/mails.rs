@@ -307,6 +307,36 @@ async fn another_address_is_confirmed_at_the_new_one_and_told_to_the_old() {
     }
 }
 
+/// Somebody else may have asked for it, and see to it that the mail arrives after the password was changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_password_takes_back_a_mail_that_would_move_the_account() {
+    for database in portico_testing::databases() {
+        let world = Setting::new()
+            .with("AUTH__SMTP_URL", "smtp://127.0.0.1:1")
+            .with("AUTH__REQUIRE_VERIFIED_EMAIL", "false")
+            .start(&database.url)
+            .await;
+        let token = world.ada().await.access_token;
+        let request = ChangeEmailRequest {
+            new_email: "x@evil.example".to_owned(),
+            password: PASSWORD.to_owned(),
+        };
+        let asked = world.emails().change_email(bearing(&token, request)).await;
+        asked.expect("asks");
+        let waiting = "SELECT COUNT(*) FROM mails WHERE kind = 'new_address'";
+        assert_eq!(world.number(waiting).await, Some(1));
+        let request = ChangePasswordRequest {
+            old_password: PASSWORD.to_owned(),
+            new_password: NEW_PASSWORD.to_owned(),
+        };
+        let request = bearing(&token, request);
+        let changed = world.passwords().change_password(request).await;
+        changed.expect("changes");
+        assert_eq!(world.number(waiting).await, Some(0));
+        world.stop().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn changing_the_password_needs_the_old_one_and_ends_the_other_sessions() {
     for database in portico_testing::databases() {
