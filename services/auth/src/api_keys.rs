@@ -114,9 +114,15 @@ pub(crate) async fn rotate(
     let tx = core.storage.begin().await?;
     let found = tx.key_and_secret_of(owner, id).await?;
     let (mut key, before) = found.ok_or(Error::ApiKeyNotFound)?;
-    if matches!(owner, KeyOwner::ServiceAccount(_)) {
-        holds_all(caller, &key.scopes)?;
-    }
+    let given = match owner {
+        KeyOwner::ServiceAccount(_) => key.scopes.clone(),
+        // What her roles do not give any more, her key does not either.
+        KeyOwner::User(_) => {
+            let held = core.roles.scopes_of(&caller.roles).await?;
+            key.scopes.intersection(&held).cloned().collect()
+        }
+    };
+    holds_all(caller, &given)?;
     let (generation, secret) = (key.generation, MachineSecret::new(&core.random));
     // The secret that was there before the old one ends now, and with it its tokens.
     let at_once = overlap.is_zero() || key.previous_expire_time.is_some_and(|end| now < end);

@@ -61,7 +61,7 @@ impl ApiKeyService for ApiKeyApi {
     ) -> Result<Response<()>, Status> {
         let (admission, message) = Admission::split(request)?;
         message.validate()?;
-        let owner = KeyOwner::User(account_id(&admission.caller()?.subject)?);
+        let owner = signed_in(admission.caller()?)?;
         api_keys::revoke(&self.0, owner, id_of(&message.id, "id")?).await?;
         Ok(Response::new(()))
     }
@@ -109,11 +109,12 @@ impl ApiKeyApi {
     }
 }
 
-/// The person who calls, in a session: a stolen key must not be able to make itself another one.
+/// The person who calls, in a session: a stolen key must not be able to make itself another one, nor to end the
+/// others.
 fn signed_in(caller: &Caller) -> Result<KeyOwner, Status> {
     let session = caller.session.as_deref();
     if session.and_then(|id| Uuid::parse_str(id).ok()).is_none() {
-        let fault = "only a person who is signed in may make keys";
+        let fault = "only a person who is signed in may make keys and end them";
         return Err(Reason::InsufficientScope.status(fault));
     }
     Ok(KeyOwner::User(account_id(&caller.subject)?))

@@ -144,9 +144,7 @@ impl MfaService for MfaApi {
         message.validate()?;
         let caller = admission.caller()?;
         let user_id = Uuid::parse_str(&message.user_id).map_err(|_| Error::UserNotFound)?;
-        // A caller without a session is a program that was given the scopes on purpose.
-        let by = Person::of(caller)?;
-        let ended = mfa::reset(&self.0, user_id, by).await?;
+        let ended = mfa::reset(&self.0, user_id, caller).await?;
         Ok(with_ended((), &ended))
     }
 }

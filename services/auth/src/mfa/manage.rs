@@ -1,6 +1,7 @@
 //! A person's own factors, and the administrator who takes lost ones away.
 
 use chrono::{DateTime, Utc};
+use portico_caller::Caller;
 use portico_proto::error::Violation;
 use uuid::Uuid;
 
@@ -148,18 +149,15 @@ pub(crate) async fn regenerate(
 ///
 /// An administrator who is a person has to have proved enough lately; nobody takes this way around the
 /// removal of their own.
-pub(crate) async fn reset(
-    core: &Core,
-    user_id: Uuid,
-    by: Option<Person>,
-) -> Result<Vec<Uuid>, Error> {
-    if let Some(administrator) = by {
-        if administrator.user_id == user_id {
-            return Err(Error::Invalid(vec![Violation::new(
-                "user_id",
-                "is the caller's own; accepted: somebody else's (DeleteTotp removes one's own)",
-            )]));
-        }
+pub(crate) async fn reset(core: &Core, user_id: Uuid, caller: &Caller) -> Result<Vec<Uuid>, Error> {
+    if caller.is(&user_id.to_string()) {
+        return Err(Error::Invalid(vec![Violation::new(
+            "user_id",
+            "is the caller's own; accepted: somebody else's (DeleteTotp removes one's own)",
+        )]));
+    }
+    // A caller without a session is a program that was given the scopes on purpose.
+    if let Some(administrator) = Person::of(caller)? {
         let own = of(core, administrator.user_id).await?;
         recent(core, administrator, own.totp.is_some()).await?;
     }

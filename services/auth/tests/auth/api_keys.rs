@@ -6,8 +6,9 @@ use portico_proto::{
     auth::v1::{
         CreateApiKeyRequest, CreateServiceAccountKeyRequest, CreateServiceAccountRequest,
         DeleteApiKeyRequest, DeleteServiceAccountRequest, ForgotPasswordRequest,
-        ListApiKeysRequest, ListSessionsRequest, ResetPasswordRequest, RotateApiKeyRequest,
-        RotateClientSecretRequest, ServiceAccount, UpdateServiceAccountRequest,
+        ListApiKeysRequest, ListSessionsRequest, LoginRequest, ResetPasswordRequest,
+        RotateApiKeyRequest, RotateClientSecretRequest, ServiceAccount,
+        UpdateServiceAccountRequest,
     },
     error::Reason,
     user::v1::UserStatus,
@@ -212,6 +213,22 @@ async fn a_key_makes_no_credentials_whatever_it_may_do() {
         refused(answer, Reason::InsufficientScope);
         let client = world.create_client(&key, plain_client(&[])).await;
         refused(client, Reason::InsufficientScope);
+        let id = made.api_key.expect("a key").id;
+        let delete = bearing(&key, DeleteApiKeyRequest { id: id.clone() });
+        let deleted = world.api_keys().delete_api_key(delete).await;
+        refused(deleted, Reason::InsufficientScope);
+
+        // Nor does a session that was narrowed come by what a key of hers may.
+        let narrow = LoginRequest {
+            email: "operator@example.com".to_owned(),
+            password: PASSWORD.to_owned(),
+            scope: "orders:read".to_owned(),
+            ..LoginRequest::default()
+        };
+        let narrow = world.auth().login(narrow).await.expect("signs in");
+        let narrow = narrow.into_inner().access_token;
+        let rotated = rotate(&world, &narrow, &id, 60).await;
+        refused(rotated, Reason::InsufficientScope);
         let by_person = bearing(&by, request);
         let answer = accounts.create_service_account_key(by_person).await;
         answer.expect("she is no key");
@@ -522,11 +539,16 @@ async fn whoever_proves_an_address_is_rid_of_the_keys_from_before() {
             let answer = world.passwords().forgot_password(forgot).await;
             answer.expect("answers");
             let mails = world.mails("Choose a new password", EMAIL, count).await;
-            let request = ResetPasswordRequest {
-                token: mails[count - 1].token(),
-                new_password: format!("Ada's own good password {count}"),
+            let to = async |new_password: &str| {
+                let request = ResetPasswordRequest {
+                    token: mails[count - 1].token(),
+                    new_password: new_password.to_owned(),
+                };
+                world.passwords().reset_password(request).await
             };
-            let answer = world.passwords().reset_password(request).await;
+            // A password that is not taken leaves the next try as much to do.
+            refused(to("Ada 1815-12-10").await, Reason::InvalidArgument);
+            let answer = to(&format!("Ada's own good password {count}")).await;
             answer.expect("resets");
         };
         reset(1).await;
