@@ -107,8 +107,8 @@ pub(crate) async fn reset(
     let verified = if account.email_verified {
         None
     } else {
-        // Whoever made them may have registered with an address that is somebody else's. Before the address is known to
-        // be proved, so that a crash in between leaves none: the next try would not look for them.
+        // Whoever made them may have registered with an address that is somebody else's. They go before the address
+        // counts as proved: whatever fails after that, the next try would not look for them.
         let tx = core.storage.begin().await?;
         let keys = api_keys::revoke_all(&tx, account.id, now).await?;
         tx.commit().await?;
@@ -124,7 +124,7 @@ pub(crate) async fn reset(
     let mut keys = Vec::new();
     if let Some(identity) = &verified {
         tx.put_identity(identity, now).await?;
-        // Whoever made them may have registered with an address that is somebody else's.
+        // And what was made since.
         keys = api_keys::revoke_all(&tx, account.id, now).await?;
     }
     tx.put_credential(account.id, &phc, now).await?;

@@ -1,20 +1,19 @@
-//! API keys and service accounts: what keys are exchanged for, and when they are not any more.
+//! API keys: what they are exchanged for, and when they are not any more.
 
 use std::time::Duration;
 
 use portico_proto::{
     auth::v1::{
         CreateApiKeyRequest, CreateServiceAccountKeyRequest, CreateServiceAccountRequest,
-        DeleteApiKeyRequest, DeleteServiceAccountRequest, ForgotPasswordRequest,
-        ListApiKeysRequest, ListSessionsRequest, LoginRequest, ResetPasswordRequest,
-        RotateApiKeyRequest, RotateClientSecretRequest, ServiceAccount,
-        UpdateServiceAccountRequest,
+        DeleteApiKeyRequest, ForgotPasswordRequest, ListApiKeysRequest, ListSessionsRequest,
+        LoginRequest, ResetPasswordRequest, RotateApiKeyRequest, RotateClientSecretRequest,
+        ServiceAccount,
     },
     error::Reason,
     user::v1::UserStatus,
 };
-use prost_types::{FieldMask, Timestamp};
-use serde_json::{Value, json};
+use prost_types::Timestamp;
+use serde_json::Value;
 use tonic::Status;
 
 use crate::support::{
@@ -22,7 +21,7 @@ use crate::support::{
     machines::{OPERATOR, key_with, plain_client},
 };
 
-fn refused<T: std::fmt::Debug>(answer: Result<T, Status>, reason: Reason) {
+pub fn refused<T: std::fmt::Debug>(answer: Result<T, Status>, reason: Reason) {
     let status = answer.expect_err("is refused");
     assert_eq!(Reason::of(&status), Some(reason), "{status:?}");
 }
@@ -357,129 +356,6 @@ async fn an_owner_has_a_hundred_keys_at_most() {
     }
     refused(world.create_key(&by, &[]).await, Reason::LimitReached);
     world.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[expect(
-    clippy::too_many_lines,
-    reason = "one account, from its making to its end"
-)]
-async fn a_service_account_acts_by_its_keys() {
-    for database in portico_testing::databases() {
-        let world = World::start(&database.url).await;
-        let by = world.operator().await;
-        let account = ServiceAccount {
-            display_name: "Nightly".to_owned(),
-            scopes: vec!["orders:read".to_owned(), "sessions:read".to_owned()],
-            ..ServiceAccount::default()
-        };
-        let create = CreateServiceAccountRequest {
-            service_account: Some(account.clone()),
-        };
-        let made = world
-            .service_accounts()
-            .create_service_account(bearing(&by, create))
-            .await;
-        let id = made.expect("creates").into_inner().id;
-        let new_key = async |scopes: &[&str]| {
-            let request = CreateServiceAccountKeyRequest {
-                service_account_id: id.clone(),
-                api_key: Some(key_with(scopes)),
-            };
-            world
-                .service_accounts()
-                .create_service_account_key(bearing(&by, request))
-                .await
-        };
-        refused(new_key(&["orders:write"]).await, Reason::InvalidArgument);
-        let secret = new_key(&["orders:read", "sessions:read"])
-            .await
-            .expect("creates")
-            .into_inner()
-            .secret;
-        let token = world
-            .exchange(&secret)
-            .await
-            .expect("exchanges")
-            .access_token;
-        assert_eq!(claims(&token)["sub"], format!("service-account:{id}"));
-        let ada = world.ada().await;
-        let ada = claims(&ada.access_token)["sub"]
-            .as_str()
-            .expect("an id")
-            .to_owned();
-        let look = async |token: &str| {
-            let request = ListSessionsRequest {
-                user_id: ada.clone(),
-            };
-            world
-                .sessions()
-                .list_sessions(bearing(token, request))
-                .await
-        };
-        look(&token).await.expect("its scope lets it in");
-
-        let update = async |account: ServiceAccount, field: &str| {
-            let request = UpdateServiceAccountRequest {
-                service_account: Some(ServiceAccount {
-                    id: id.clone(),
-                    ..account
-                }),
-                update_mask: Some(FieldMask {
-                    paths: vec![field.to_owned()],
-                }),
-            };
-            let request = bearing(&by, request);
-            world
-                .service_accounts()
-                .update_service_account(request)
-                .await
-                .expect("changes");
-        };
-        update(
-            ServiceAccount {
-                scopes: vec!["orders:read".to_owned()],
-                ..account.clone()
-            },
-            "scopes",
-        )
-        .await;
-        refused(look(&token).await, Reason::SessionRevoked);
-        let token = world
-            .exchange(&secret)
-            .await
-            .expect("exchanges")
-            .access_token;
-        assert_eq!(claims(&token)["scope"], json!("orders:read"));
-        refused(look(&token).await, Reason::InsufficientScope);
-        update(
-            ServiceAccount {
-                disabled: true,
-                ..account.clone()
-            },
-            "disabled",
-        )
-        .await;
-        refused(world.exchange(&secret).await, Reason::ApiKeyInvalid);
-        update(account.clone(), "disabled").await;
-        let token = world
-            .exchange(&secret)
-            .await
-            .expect("is good again")
-            .access_token;
-        refused(look(&token).await, Reason::InsufficientScope);
-
-        let delete = DeleteServiceAccountRequest { id: id.clone() };
-        world
-            .service_accounts()
-            .delete_service_account(bearing(&by, delete))
-            .await
-            .expect("deletes");
-        refused(look(&token).await, Reason::SessionRevoked);
-        refused(world.exchange(&secret).await, Reason::ApiKeyInvalid);
-        refused(new_key(&[]).await, Reason::ServiceAccountNotFound);
-        world.stop().await;
-    }
 }
 
 /// A token that was stolen is good for minutes, and must not become a key that is good for months.

@@ -20,6 +20,7 @@ mod resync;
 mod rotation;
 mod second_factor;
 mod secrets;
+mod service_accounts;
 mod sessions;
 mod sign_in;
 mod smtp;
