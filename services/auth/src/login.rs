@@ -133,7 +133,7 @@ pub(crate) async fn check(
         (Verdict::Wrong, _) | (_, None) => return Ok(None),
         (Verdict::Right, stored) => account.phc = stored,
         (Verdict::RightAndOutdated, Some(stored)) => {
-            account.phc = Some(rehash(core, account.id, password, stored).await);
+            account.phc = Some(rehash(core, room, account.id, password, stored).await);
         }
     }
     Ok(Some(account))
@@ -239,10 +239,10 @@ async fn queue(core: &Core, notice: Option<Mail>) {
 }
 
 /// Hashes a right password at today's cost and answers the hash that is stored now. The sign-in goes on
-/// without it when there is no room.
-async fn rehash(core: &Core, user_id: Uuid, password: Password, old: Phc) -> Phc {
+/// without it when that fails.
+async fn rehash(core: &Core, room: &Room, user_id: Uuid, password: Password, old: Phc) -> Phc {
     let replaced = async {
-        let new = core.passwords.hash_anew(password).await?;
+        let new = core.passwords.hash_anew(room, password).await?;
         let now = core.clock.now();
         let storage = &core.storage;
         let replaced = storage.replace_credential(user_id, &old, &new, now).await?;

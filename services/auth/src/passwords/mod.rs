@@ -103,12 +103,15 @@ impl Passwords {
         hashing.await?
     }
 
-    /// Hashes a password anew that an account has already.
-    pub(crate) async fn hash_anew(&self, password: Password) -> Result<Phc, Overloaded> {
+    /// Hashes a password anew that an account has already, for a caller whose room it is.
+    pub(crate) async fn hash_anew(
+        &self,
+        room: &Room,
+        password: Password,
+    ) -> Result<Phc, Overloaded> {
         let (hasher, salt) = (self.hasher.clone(), self.random.bytes());
-        let room = self.pool.admit()?;
         self.pool
-            .run(&room, move |memory| {
+            .run(room, move |memory| {
                 hasher.hash(password.normal(), salt, memory)
             })
             .await
